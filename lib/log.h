@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#define LOG_LINE_MAX 1024 /* longer ones are cut */
+#define LOG_LINE_MAX   1024 /* longer ones are cut */
 #define LOG_SITE_LINES 10
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
@@ -38,14 +38,14 @@ int log_level_parse(const char *text, enum log_level *level);
 void log_write(struct log_site *site, enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-#define log_at(level, ...)                                                                         \
-	do {                                                                                       \
-		static struct log_site log_site_here;                                              \
-		log_write(&log_site_here, (level), __VA_ARGS__);                                   \
+#define log_at(level, ...)                                       \
+	do {                                                     \
+		static struct log_site log_site_here;            \
+		log_write(&log_site_here, (level), __VA_ARGS__); \
 	} while (0)
-#define log_error(...) log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_error(...)   log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_at(LOG_LEVEL_WARNING, __VA_ARGS__)
-#define log_info(...) log_at(LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_info(...)    log_at(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)   log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
 #endif

@@ -18,14 +18,14 @@
 
 #include "lib/err.h"
 
-#define UNIX_SOCKET_PATH_SIZE 108 /* with the NUL: sun_path */
-#define UNIX_SOCKET_MODE 0660	  /* when none is given */
+#define UNIX_SOCKET_PATH_SIZE 108  /* with the NUL: sun_path */
+#define UNIX_SOCKET_MODE      0660 /* when none is given */
 
 struct unix_socket_options {
 	const char *path; /* absolute */
-	mode_t mode;	  /* 0 = UNIX_SOCKET_MODE */
-	uid_t owner;	  /* (uid_t)-1 = unchanged */
-	gid_t group;	  /* (gid_t)-1 = unchanged */
+	mode_t mode;      /* 0 = UNIX_SOCKET_MODE */
+	uid_t owner;      /* (uid_t)-1 = unchanged */
+	gid_t group;      /* (gid_t)-1 = unchanged */
 };
 
 /* A listening socket and the identity of its file. */

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * schema: the one declaration of what users can say and see.
+ *
+ * Nouns (bridge, port, fdb, ...) have keys with a type, a range, a default and help; verbs take
+ * positional keys and key=value pairs and yield rows with columns.  The command line, its help and
+ * completion, the JSON-RPC methods ("port.add"), the configuration file and their documentation are
+ * all read from these tables: adding a command is one row here and one handler in control/.
+ *
+ * Used by the daemon and by the command-line client; knows neither.
+ */
+#ifndef API_SCHEMA_H
+#define API_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "api/config.h"
+#include "lib/err.h"
+
+/* ---- keys ---- */
+
+enum value_type {
+	VALUE_NAME,   /* 1..31 of [A-Za-z0-9._-], not starting with '-' or '.' : char[size] */
+	VALUE_STRING, /* printable text: char[size] */
+	VALUE_PATH,   /* absolute path: char[size]; a relative one given on the command line is
+			 completed by the client */
+	VALUE_U32,    /* min..max: uint32_t */
+	VALUE_OCTAL,  /* min..max, written in octal: uint32_t */
+	VALUE_INT,    /* min..max: int, default given by `def` */
+	VALUE_BOOL,   /* yes/no, true/false, on/off: bool */
+	VALUE_ENUM,   /* one of choices: int, the index in the list */
+	VALUE_MAC,    /* aa:bb:cc:dd:ee:ff: struct mac */
+	VALUE_VLANS,  /* 1,5,100-200: struct vlan_set; JSON: string or list of numbers */
+};
+
+#define KEY_REQUIRED 0x01 /* must be given to `add` */
+#define KEY_SET 0x02	  /* may be changed by `set`; others need del and add */
+#define KEY_IDENTITY 0x04 /* part of what names the object */
+
+struct key {
+	const char *name;
+	enum value_type type;
+	unsigned flags;
+	size_t offset, size;	/* of the field */
+	int64_t min, max;	/* numbers */
+	const char *choices;	/* VALUE_ENUM: "trunk access ..." */
+	const char *def;	/* default as text, NULL = unset */
+	const char *unit;	/* "s", NULL */
+	const char *types;	/* port types that take it, space separated; NULL = all */
+	const char *help;	/* one line, lower case, no full stop */
+};
+
+struct noun {
+	const char *name; /* "port" */
+	const char *help;
+	const struct key *keys;
+	unsigned key_count;
+	size_t size; /* of the structure that the keys fill */
+};
+
+extern const struct noun noun_bridge, noun_port, noun_fdb;
+
+const struct key *noun_key(const struct noun *noun, const char *name); /* NULL if unknown */
+
+/* The port types: "vhost-user tap afpacket pcap null", and one line of help each. */
+extern const char *const port_type_names[];
+extern const char *const port_type_helps[];
+extern const unsigned port_type_count;
+bool key_applies(const struct key *key, int port_type);
+
+/* Fills obj with every key's default. */
+void schema_defaults(const struct noun *noun, void *obj);
+
+/*
+ * Stores a JSON value (or the text a user typed: a JSON string is accepted for every type).  obj is
+ * unchanged on error; the text of err names key, value, what is allowed.  JSON null = the default.
+ */
+int schema_set(const struct key *key, void *obj, const json_t *value, struct err *err);
+/* The key's value as JSON (new reference); NULL when it is unset or equal to its default and
+ * !with_defaults. */
+json_t *schema_get(const struct key *key, const void *obj, bool with_defaults);
+
+/*
+ * Stores all members of a JSON object.  Unknown members are refused with the nearest known name.
+ * With `set`, only keys with KEY_SET are taken.  Keys a port type does not take are refused.
+ */
+int schema_load(const struct noun *noun, void *obj, const json_t *members, bool set,
+	struct err *err);
+/* The object as JSON, keys in order of declaration; identity keys only with `identity`. */
+json_t *schema_store(const struct noun *noun, const void *obj, bool with_defaults, bool identity);
+/* Are all required keys given (for this port type)?  -EINVAL names the missing one. */
+int schema_complete(const struct noun *noun, const void *obj, struct err *err);
+
+/* ---- verbs ---- */
+
+/* A column of a verb's table: member `path` ("counters.rx_packets") of each row. */
+struct column {
+	const char *title;
+	const char *path;
+	enum { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_BYTES, COLUMN_PERCENT, COLUMN_NONZERO_LIST } kind;
+	const char *help;
+};
+
+/* An option or argument that is not a key of the noun: `--watch`, `FILE`, `age=`. */
+struct param {
+	const char *name;
+	enum value_type type;
+	int64_t min, max;
+	const char *choices;
+	const char *help;
+	bool positional, required;
+};
+
+#define VERB_READ_ONLY 0x01 /* changes nothing: allowed to every peer that may connect */
+#define VERB_LOCAL 0x02	    /* done by the client alone (completion, help) */
+#define VERB_WATCH 0x04	    /* can be repeated with --watch */
+#define VERB_TEXT 0x08	    /* the result has a member "text" that is printed as it is */
+
+struct verb {
+	const char *noun;	     /* "port"; also the name of the help topic */
+	const char *name;	     /* "add" */
+	const char *help;	     /* one line */
+	const struct noun *object;   /* whose keys it takes as key=value; NULL = none */
+	const char *positional;	     /* keys of the object given by position: "name type"; a trailing
+					'?' makes one optional: "name?" */
+	bool set;		     /* takes KEY_SET keys only */
+	const struct param *params;  /* further parameters, terminated by name == NULL; may be NULL */
+	const struct column *columns; /* of the result's rows, terminated by title == NULL; may be NULL */
+	unsigned flags;
+	const char *example; /* one line, without "patchbay " */
+};
+
+extern const struct verb verbs[];
+extern const unsigned verb_count;
+
+const struct verb *verb_find(const char *noun, const char *name); /* NULL if unknown */
+/* "port.add" of a verb; buffer of 64. */
+const char *verb_method(const struct verb *verb, char *buffer, size_t size);
+const struct verb *verb_by_method(const char *method);
+
+/* The nearest of a list of names to a misspelt one, for "did you mean"; NULL if none is near. */
+const char *nearest_name(const char *word, const char *const *names, unsigned count);
+
+/* Writes docs/reference.md: all nouns, keys, verbs and columns. */
+void schema_write_reference(FILE *file);
+
+/* ---- protocol ---- */
+
+#define API_VERSION 1
+#define API_LINE_MAX (4u << 20) /* bytes of one request */
+#define API_SOCKET_NAME "control.sock"
+
+/* JSON-RPC 2.0 error codes; ours carry the errno's name in data.errno ("EEXIST"). */
+#define API_PARSE_ERROR (-32700)
+#define API_INVALID_REQUEST (-32600)
+#define API_NO_METHOD (-32601)
+#define API_INVALID_PARAMS (-32602)
+#define API_FAILED (-32000)
+#define API_DENIED (-32001)
+
+/* Directory of the control socket: $XDG_RUNTIME_DIR/patchbay for a user that has one, else
+ * /run/patchbay.  Result in buffer.  -ENAMETOOLONG. */
+int api_runtime_dir(char *buffer, size_t size);
+
+#endif

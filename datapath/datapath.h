@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * datapath: the face of the packet path towards the control thread.
+ *
+ * The control thread describes bridges and ports here; the datapath turns the description into an
+ * immutable snapshot (datapath/snapshot.h), publishes it with one pointer store, waits until every
+ * worker has passed a quiescent state, and frees the old one.  Every such wait is bounded by
+ * DATAPATH_GRACE_MS (a worker that does not come back is reported and the old snapshot kept).
+ *
+ * Threads: everything in this header is for the one control thread, unless it says otherwise.
+ * Errors: negative errno, with a text where an err is taken.
+ */
+#ifndef DATAPATH_DATAPATH_H
+#define DATAPATH_DATAPATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "datapath/fdb.h"
+#include "datapath/port.h"
+#include "lib/err.h"
+#include "lib/ethernet.h"
+
+#define BRIDGE_MAX 256
+#define DATAPATH_GRACE_MS 5000
+
+struct datapath_options {
+	uint16_t cpus[WORKER_MAX]; /* one worker per entry, pinned to that CPU */
+	unsigned cpu_count;	   /* 0 = one worker on the last allowed CPU */
+	bool busy_poll;		   /* never sleep */
+	unsigned idle_us;	   /* time without work before a worker sleeps; 0 = 100 */
+	bool hugepages;		   /* use hugepages for packet buffers when there are some */
+	bool pci;		   /* scan PCI for NICs */
+};
+
+/* Starts DPDK's environment and the workers.  Once per process. */
+int datapath_start(const struct datapath_options *options, struct err *err);
+/* Stops the workers.  All ports and bridges must be gone. */
+void datapath_stop(void);
+
+/* Returns when every worker has passed a quiescent state; -ETIMEDOUT after DATAPATH_GRACE_MS. */
+int datapath_synchronize(void);
+
+/* ---- bridges: small integers, 0..BRIDGE_MAX-1 ---- */
+
+struct bridge_settings {
+	uint32_t fdb_capacity;
+	uint32_t ageing_s;	    /* 0 = never */
+	bool forward_bpdu;	    /* IEEE 802.1D reserved addresses are forwarded */
+	struct vlan_set flood_vlans; /* VLANs that flood instead of learning */
+};
+
+int datapath_bridge_add(const struct bridge_settings *settings, unsigned *bridge, struct err *err);
+/* Live; a changed capacity keeps the entries that fit. */
+int datapath_bridge_set(unsigned bridge, const struct bridge_settings *settings, struct err *err);
+/* The bridge must have no ports. */
+int datapath_bridge_del(unsigned bridge);
+/* The bridge's MAC table; valid until the next datapath_bridge_set/del of it. */
+struct fdb *datapath_bridge_fdb(unsigned bridge);
+
+/* ---- ports ---- */
+
+/* As ovs-vswitchd.conf.db(5) describes a port's vlan_mode. */
+enum vlan_mode {
+	VLAN_TRUNK,
+	VLAN_ACCESS,
+	VLAN_NATIVE_TAGGED,
+	VLAN_NATIVE_UNTAGGED,
+	VLAN_DOT1Q_TUNNEL,
+};
+
+enum priority_tags { PRIORITY_TAGS_NEVER, PRIORITY_TAGS_IF_NONZERO, PRIORITY_TAGS_ALWAYS };
+
+struct port_settings {
+	int bridge;		  /* -1 = none: everything received is dropped as DETACHED */
+	enum vlan_mode vlan_mode;
+	uint16_t tag;		  /* access, native and tunnel modes: 0..4094 */
+	struct vlan_set trunks;	  /* empty = all */
+	struct vlan_set cvlans;	  /* dot1q-tunnel: customer VLANs, empty = all */
+	enum priority_tags priority_tags;
+	uint16_t qinq_ethtype;	  /* 0x88a8 or 0x8100 */
+	uint16_t mtu;		  /* of egress, without Ethernet header and tags; 0 = not checked */
+	bool drop_reserved;	  /* drop 01:80:c2:00:00:0x received here */
+	bool mac_lock;		  /* only `mac` may be the source */
+	struct mac mac;
+	uint32_t mac_limit;	  /* most learnt addresses; UINT32_MAX = no limit */
+	uint32_t storm_pps;	  /* broadcast, multicast, unknown unicast received; 0 = no limit */
+};
+
+/* Publishes the port (contract step 2).  -ENOSPC when PORT_MAX ports exist. */
+int datapath_port_add(struct port *port, const struct port_settings *settings, struct err *err);
+int datapath_port_set(struct port *port, const struct port_settings *settings, struct err *err);
+/* Contract step 4.  Never fails in a way that leaves the port half there. */
+void datapath_port_del(struct port *port);
+/* Contract step 3; fd -1 ends it.  The datapath never reads or closes fd. */
+int datapath_port_watch(struct port *port, unsigned queue, int fd);
+/* A guest that went away takes its learnt addresses along. */
+void datapath_port_flush(struct port *port);
+/* Sum over the workers. */
+void datapath_port_counters(const struct port *port, struct port_counters *sum);
+
+/* ---- queues on workers ---- */
+
+/* The worker that polls a receive queue / owns a transmit queue; moved live. */
+unsigned datapath_queue_worker(const struct port *port, unsigned queue);
+int datapath_queue_move(struct port *port, unsigned queue, unsigned worker, struct err *err);
+
+struct worker_stats {
+	uint16_t cpu;
+	bool sleeping;
+	unsigned queues;	 /* receive queues it polls */
+	uint64_t packets;	 /* received, since the reset */
+	uint64_t busy_cycles;	 /* TSC cycles of turns that found work */
+	uint64_t idle_cycles;	 /* of turns that found none, and of sleep */
+	uint64_t turns, wakeups; /* loop turns with work; times woken from sleep */
+	uint64_t tsc_hz;
+};
+
+unsigned datapath_worker_count(void);
+void datapath_worker_stats(unsigned worker, struct worker_stats *stats);
+void datapath_worker_reset(unsigned worker);
+
+/* ---- what workers tell the control thread ---- */
+
+enum datapath_event_type {
+	DATAPATH_EVENT_LEARN,	/* handled inside */
+	DATAPATH_EVENT_BROKEN,	/* a queue of a port broke: queue, reason (port type's code) */
+};
+
+/* worker: reports that a queue broke.  Dropped and counted when the ring is full. */
+void datapath_report_broken(struct port *port, unsigned queue, unsigned reason);
+
+/* Called on the control thread from datapath_dispatch(). */
+typedef void (*datapath_broken_cb)(struct port *port, unsigned queue, unsigned reason);
+void datapath_on_broken(datapath_broken_cb callback);
+
+/*
+ * The event loop calls datapath_dispatch() when this descriptor is readable (workers signal it when
+ * they have something to say), and datapath_tick() once a second (ageing).
+ */
+int datapath_event_fd(void);
+void datapath_dispatch(void);
+void datapath_tick(void);
+
+/* Seconds of the clock that MAC table entries are stamped with. */
+uint32_t datapath_now_s(void);
+
+/* What the learning queue lost, since start (a learner is asked again by the next frame). */
+uint64_t datapath_events_lost(void);
+
+#endif

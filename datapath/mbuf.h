@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * mbuf: frames that must outlive their burst become rte_mbufs (for a NIC, for another worker), and
+ * frames that arrive in mbufs become frames.
+ *
+ * The mbuf's private area keeps the frame's description, so nothing is lost on the way between two
+ * workers.  Pools are created at the first need: a daemon with vhost-user ports and one worker has
+ * none.
+ */
+#ifndef DATAPATH_MBUF_H
+#define DATAPATH_MBUF_H
+
+#include <rte_mbuf.h>
+
+#include "datapath/frame.h"
+#include "lib/err.h"
+
+#define MBUF_DATA 2048 /* payload bytes of one mbuf; longer frames are chains */
+
+/* What of a struct frame survives, and where a handed-off frame goes. */
+struct mbuf_note {
+	struct frame frame; /* data and segs are meaningless here */
+	uint16_t port;	    /* destination */
+	uint16_t queue;
+};
+
+/* The daemon's pool; created at the first call, on the control thread.  NULL and err on failure. */
+struct rte_mempool *mbuf_pool(struct err *err);
+
+/* worker: a private copy of the whole frame, NULL when the pool is empty. */
+struct rte_mbuf *mbuf_from_frame(struct rte_mempool *pool, const struct frame *frame);
+
+static inline struct mbuf_note *
+mbuf_note(struct rte_mbuf *m)
+{
+	return rte_mbuf_to_priv(m);
+}
+
+/*
+ * worker: appends a frame to the burst that describes this mbuf: head copied, the rest as segments
+ * into the mbuf, cookie = the mbuf.  false when the burst has no room (nothing is changed then).
+ */
+bool mbuf_to_burst(struct rte_mbuf *m, struct burst *burst);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/parse.h"
+
+#define IFNAME_SIZE 16 /* IFNAMSIZ */
+#define CPU_LIMIT 65536
+
+/* Digits of `base` up to the first other character; -EINVAL when there is none, -ERANGE when the
+ * number has no place in 64 bits. */
+static int
+read_digits(const char **text, unsigned base, uint64_t *value)
+{
+	const char *p = *text;
+	uint64_t v = 0;
+
+	for (; *p >= '0' && *p < (char)('0' + base); p++) {
+		unsigned digit = (unsigned)(*p - '0');
+
+		if (v > (UINT64_MAX - digit) / base)
+			return -ERANGE;
+		v = v * base + digit;
+	}
+	if (p == *text)
+		return -EINVAL;
+	*text = p;
+	*value = v;
+	return 0;
+}
+
+/* A decimal number without leading zeros. */
+static int
+read_decimal(const char **text, uint64_t *value)
+{
+	const char *p = *text;
+
+	if (p[0] == '0' && p[1] >= '0' && p[1] <= '9')
+		return -EINVAL;
+	return read_digits(text, 10, value);
+}
+
+static int
+parse_number(const char *text, unsigned base, uint64_t min, uint64_t max, uint64_t *value)
+{
+	const char *p = text;
+	uint64_t v = 0;
+	int r = base == 10 ? read_decimal(&p, &v) : read_digits(&p, base, &v);
+
+	/* A number that is too large may still be followed by what makes it none. */
+	if (r == -ERANGE)
+		return p[strspn(p, "0123456789")] == '\0' ? -ERANGE : -EINVAL;
+	if (r)
+		return r;
+	if (*p != '\0')
+		return -EINVAL;
+	if (v < min || v > max)
+		return -ERANGE;
+	*value = v;
+	return 0;
+}
+
+int
+parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+	return parse_number(text, 10, min, max, value);
+}
+
+int
+parse_octal(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+	return parse_number(text, 8, min, max, value);
+}
+
+int
+parse_bool(const char *text, bool *value)
+{
+	static const char *const yes[] = {"yes", "true", "on"}, *const no[] = {"no", "false", "off"};
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (strcmp(text, yes[i]) == 0) {
+			*value = true;
+			return 0;
+		}
+		if (strcmp(text, no[i]) == 0) {
+			*value = false;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+int
+parse_mac(const char *text, struct mac *mac)
+{
+	struct mac m;
+
+	for (unsigned i = 0; i < MAC_LEN; i++) {
+		int high = hex_digit(text[0]), low = high < 0 ? -1 : hex_digit(text[1]);
+
+		if (low < 0 || text[2] != (i == MAC_LEN - 1 ? '\0' : ':'))
+			return -EINVAL;
+		m.b[i] = (uint8_t)(high << 4 | low);
+		text += 3;
+	}
+	*mac = m;
+	return 0;
+}
+
+char *
+mac_format(const struct mac *mac, char buffer[MAC_TEXT_SIZE])
+{
+	const uint8_t *b = mac->b;
+
+	snprintf(buffer, MAC_TEXT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3],
+		b[4], b[5]);
+	return buffer;
+}
+
+/*
+ * One element of a list, "5" or "5-7", and the comma behind it.  *text then stands at the next
+ * element, or is NULL when this was the last one.
+ */
+static int
+read_range(const char **text, uint64_t max, uint64_t *first, uint64_t *last)
+{
+	const char *p = *text;
+	int r = read_decimal(&p, first);
+
+	if (r)
+		return r;
+	*last = *first;
+	if (*p == '-') {
+		p++;
+		r = read_decimal(&p, last);
+		if (r)
+			return r;
+	}
+	if (*p != ',' && *p != '\0')
+		return -EINVAL;
+	if (*last < *first)
+		return -EINVAL;
+	if (*last > max)
+		return -ERANGE;
+	*text = *p == ',' ? p + 1 : NULL;
+	return 0;
+}
+
+int
+parse_vlans(const char *text, struct vlan_set *set)
+{
+	struct vlan_set s = {0};
+	uint64_t first, last;
+
+	while (text) {
+		int r = read_range(&text, VLAN_COUNT - 2, &first, &last);
+
+		if (r)
+			return r;
+		for (uint64_t v = first; v <= last; v++)
+			vlan_set_add(&s, (unsigned)v);
+	}
+	*set = s;
+	return 0;
+}
+
+int
+vlans_format(const struct vlan_set *set, char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	if (size == 0)
+		return -ENOSPC;
+	buffer[0] = '\0';
+	for (unsigned v = 0; v < VLAN_COUNT; v++) {
+		unsigned first = v;
+		int n;
+
+		if (!vlan_set_has(set, v))
+			continue;
+		while (v + 1 < VLAN_COUNT && vlan_set_has(set, v + 1))
+			v++;
+		if (v == first)
+			n = snprintf(buffer + used, size - used, "%s%u", used ? "," : "", v);
+		else
+			n = snprintf(buffer + used, size - used, "%s%u-%u", used ? "," : "", first,
+				v);
+		if (n < 0 || (size_t)n >= size - used)
+			return -ENOSPC;
+		used += (size_t)n;
+	}
+	return 0;
+}
+
+int
+parse_cpus(const char *text, uint16_t *cpus, unsigned max, unsigned *count)
+{
+	uint64_t seen[CPU_LIMIT / 64] = {0};
+	const char *p = text;
+	uint64_t first, last;
+	unsigned n = 0;
+
+	while (p) {
+		int r = read_range(&p, CPU_LIMIT - 1, &first, &last);
+
+		if (r)
+			return r;
+		for (uint64_t cpu = first; cpu <= last; cpu++, n++) {
+			if (seen[cpu / 64] >> (cpu & 63) & 1)
+				return -EEXIST;
+			seen[cpu / 64] |= UINT64_C(1) << (cpu & 63);
+			if (n == max)
+				return -ENOSPC;
+		}
+	}
+
+	/* The text is known to be good: store. */
+	*count = n;
+	n = 0;
+	for (p = text; p;) {
+		if (read_range(&p, CPU_LIMIT - 1, &first, &last))
+			return -EINVAL;
+		for (uint64_t cpu = first; cpu <= last; cpu++)
+			cpus[n++] = (uint16_t)cpu;
+	}
+	return 0;
+}
+
+static bool
+is_name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '.' || c == '_' || c == '-';
+}
+
+bool
+name_is_valid(const char *text, size_t size)
+{
+	size_t n = 0;
+
+	if (text[0] == '-' || text[0] == '.')
+		return false;
+	for (; text[n] != '\0'; n++) {
+		if (!is_name_char(text[n]) || n + 1 >= size)
+			return false;
+	}
+	return n > 0;
+}
+
+bool
+ifname_is_valid(const char *text)
+{
+	size_t n = 0;
+
+	if (strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
+		return false;
+	for (; text[n] != '\0'; n++) {
+		unsigned char c = (unsigned char)text[n];
+
+		if (n + 1 >= IFNAME_SIZE || c <= ' ' || c == 0x7f || c == '/' || c == ':')
+			return false;
+	}
+	return n > 0;
+}

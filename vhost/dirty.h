@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * dirty: the bitmap of guest pages written by us, for live migration (vhost-user specification,
+ * "Migration"): one bit per 4,096-byte page, set before the write becomes visible to the guest.
+ */
+#ifndef VHOST_DIRTY_H
+#define VHOST_DIRTY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DIRTY_PAGE 4096
+
+struct dirty_log {
+	uint8_t *bits; /* shared with the front end */
+	uint64_t size; /* bytes at bits; writes beyond are ignored */
+	void *map;
+	size_t map_size;
+};
+
+/* worker: marks [gpa, gpa + len). */
+static inline void
+dirty_log_mark(const struct dirty_log *log, uint64_t gpa, uint64_t len)
+{
+	if (!len)
+		return;
+	for (uint64_t page = gpa / DIRTY_PAGE; page <= (gpa + len - 1) / DIRTY_PAGE; page++) {
+		uint64_t byte = page / 8;
+		uint8_t bit = (uint8_t)(1u << (page & 7));
+
+		if (byte >= log->size)
+			return;
+		if (!(__atomic_load_n(&log->bits[byte], __ATOMIC_RELAXED) & bit))
+			__atomic_fetch_or(&log->bits[byte], bit, __ATOMIC_RELAXED);
+	}
+}
+
+#endif
