@@ -6,7 +6,7 @@
  *   - a bound socket refuses connections until listen(2), so mode and owner are set in between;
  *   - a stale file is first renamed and then asked again under its other name, and whoever listens
  *     checks afterwards that the path still leads to its own socket.  Of two that start at the same
- *     moment, therefore, at most one stays.
+ *     moment one gives up, unless all of that happens between bind(2) and the lstat(2) after it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -380,7 +380,7 @@ unix_socket_peer(int fd, struct unix_peer *peer)
 bool
 unix_socket_peer_in_group(int fd, gid_t group)
 {
-	struct unix_peer peer;
+	struct unix_peer peer = {0};
 	gid_t few[32], *groups = few;
 	socklen_t size = sizeof(few);
 	bool found = false;
