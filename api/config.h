@@ -20,6 +20,21 @@
 #define CONFIG_BRIDGES_MAX 256
 #define CONFIG_PORTS_MAX 1024
 
+/* X(identifier, name, help): the port types, in the order of their numbers. */
+#define PORT_TYPE_LIST(X)                                                                          \
+	X(VHOST_USER, "vhost-user", "a virtual machine's network card, by a Unix socket")         \
+	X(TAP, "tap", "an interface of this host, made by patchbay and gone with the port")       \
+	X(AFPACKET, "afpacket", "an interface of this host, shared with the kernel (slow)")       \
+	X(PCAP, "pcap", "frames read from a capture file, once")                                  \
+	X(NULL, "null", "swallows what it is sent and sends nothing")
+
+enum port_type {
+	PORT_TYPE_UNSET = -1,
+#define X(identifier, name, help) PORT_TYPE_##identifier,
+	PORT_TYPE_LIST(X)
+#undef X
+};
+
 struct bridge_config {
 	char name[CONFIG_NAME_SIZE];
 	uint32_t ageing;   /* s */
@@ -30,13 +45,13 @@ struct bridge_config {
 
 struct port_config {
 	char name[CONFIG_NAME_SIZE];
-	int type; /* index into the schema's port types */
+	int type; /* enum port_type */
 	char bridge[CONFIG_NAME_SIZE];
 	struct mac mac;
 	uint32_t mtu; /* 0 = not set */
 	uint32_t queues;
-	int vlan_mode; /* order of enum vlan_mode */
-	int tag;       /* -1 = not set */
+	int vlan_mode; /* order of enum vlan_mode; -1 = not set: port_config_vlan_mode() */
+	int tag;       /* -1 = not set: VLAN 0 where a mode needs one */
 	struct vlan_set trunks, cvlans;
 	int priority_tags;
 	int qinq_ethtype;
@@ -52,6 +67,14 @@ struct port_config {
 	char dev[16];
 	char file[CONFIG_FILE_SIZE];
 };
+
+/* The VLAN mode in force: without a `vlan_mode`, a port with a tag is an access port (1) and one
+ * without is a trunk (0), as ovs-vswitchd.conf.db(5) has it. */
+static inline int
+port_config_vlan_mode(const struct port_config *port)
+{
+	return port->vlan_mode >= 0 ? port->vlan_mode : port->tag >= 0;
+}
 
 enum { PROFILE_DEFAULT, PROFILE_OPEN, PROFILE_VM };
 enum { MODE_SERVER, MODE_CLIENT };

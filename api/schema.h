@@ -26,16 +26,19 @@
 
 enum value_type {
 	VALUE_NAME,   /* 1..31 of [A-Za-z0-9._-], not starting with '-' or '.' : char[size] */
-	VALUE_STRING, /* printable text: char[size] */
+	VALUE_STRING, /* 1..size-1 bytes of printable text: char[size] */
+	VALUE_IFNAME, /* a kernel interface: 1..15 bytes, no '/', ':' or space: char[size] */
 	VALUE_PATH,   /* absolute path: char[size]; a relative one given on the command line is
 			 completed by the client */
 	VALUE_U32,    /* min..max: uint32_t */
-	VALUE_OCTAL,  /* min..max, written in octal: uint32_t */
+	VALUE_OCTAL,  /* min..max, written in octal, in JSON as a string: uint32_t */
 	VALUE_INT,    /* min..max: int, default given by `def` */
 	VALUE_BOOL,   /* yes/no, true/false, on/off: bool */
 	VALUE_ENUM,   /* one of choices: int, the index in the list */
-	VALUE_MAC,    /* aa:bb:cc:dd:ee:ff: struct mac */
-	VALUE_VLANS,  /* 1,5,100-200: struct vlan_set; JSON: string or list of numbers */
+	VALUE_MAC,    /* aa:bb:cc:dd:ee:ff, neither zero nor a group address: struct mac */
+	VALUE_VLANS,  /* 1,5,100-200: struct vlan_set; JSON: string, number or list of numbers */
+	VALUE_TEXT,   /* parameters only: any text; the command line takes the name of the file that
+			 holds it, or "-" */
 };
 
 #define KEY_REQUIRED 0x01 /* must be given to `add` */
@@ -64,6 +67,8 @@ struct noun {
 };
 
 extern const struct noun noun_bridge, noun_port, noun_fdb;
+extern const struct noun *const nouns[]; /* all of these */
+extern const unsigned noun_count;
 
 const struct key *noun_key(const struct noun *noun, const char *name); /* NULL if unknown */
 
@@ -71,7 +76,13 @@ const struct key *noun_key(const struct noun *noun, const char *name); /* NULL i
 extern const char *const port_type_names[];
 extern const char *const port_type_helps[];
 extern const unsigned port_type_count;
+/* Does a port of this type take the key?  True for PORT_TYPE_UNSET. */
 bool key_applies(const struct key *key, int port_type);
+
+/* Word i of a list separated by spaces ("trunk access"); false when there is none. */
+bool word_at(const char *list, unsigned i, char *buffer, size_t size);
+/* Its index, -1 when it is not there. */
+int word_index(const char *list, const char *word);
 
 /* Fills obj with every key's default. */
 void schema_defaults(const struct noun *noun, void *obj);
@@ -87,14 +98,20 @@ json_t *schema_get(const struct key *key, const void *obj, bool with_defaults);
 
 /*
  * Stores all members of a JSON object.  Unknown members are refused with the nearest known name.
- * With `set`, only keys with KEY_SET are taken.  Keys a port type does not take are refused.
+ * Keys a port type does not take are refused.  With `set`, only keys with KEY_SET are taken, and
+ * identity keys when they say what obj says already (so that all params of "port.set" can be
+ * passed with a copy of the port's configuration).  obj is unchanged on error.
  */
 int schema_load(const struct noun *noun, void *obj, const json_t *members, bool set,
 	struct err *err);
-/* The object as JSON, keys in order of declaration; identity keys only with `identity`. */
+/* The object as JSON, keys in order of declaration; identity keys only with `identity`.  NULL when
+ * memory is short. */
 json_t *schema_store(const struct noun *noun, const void *obj, bool with_defaults, bool identity);
 /* Are all required keys given (for this port type)?  -EINVAL names the missing one. */
 int schema_complete(const struct noun *noun, const void *obj, struct err *err);
+
+/* "0..86400 s", "trunk, access or ...": what a key may hold, for help and errors; returns buffer. */
+char *key_describe(const struct key *key, char *buffer, size_t size);
 
 /* ---- verbs ---- */
 
@@ -102,11 +119,22 @@ int schema_complete(const struct noun *noun, const void *obj, struct err *err);
 struct column {
 	const char *title;
 	const char *path;
-	enum { COLUMN_TEXT, COLUMN_NUMBER, COLUMN_BYTES, COLUMN_PERCENT, COLUMN_NONZERO_LIST } kind;
+	enum column_kind {
+		COLUMN_TEXT,
+		COLUMN_NUMBER,	     /* as it is */
+		COLUMN_COUNTER,	     /* only grows: --watch shows it per second */
+		COLUMN_BYTES,	     /* a counter of bytes: KiB, MiB, ... */
+		COLUMN_PERCENT,	     /* a number with one decimal */
+		COLUMN_NONZERO_LIST, /* an object of counters: those that are not zero */
+		COLUMN_HIDDEN,	     /* in JSON and in the view of one object only */
+	} kind;
 	const char *help;
 };
 
-/* An option or argument that is not a key of the noun: `--watch`, `FILE`, `age=`. */
+/*
+ * An option or argument that is not a key of the noun: `--dry-run`, `FILE`, `queue=0`.  Those of
+ * VALUE_BOOL are typed `--name`, the others `name=value`.
+ */
 struct param {
 	const char *name;
 	enum value_type type;
@@ -120,6 +148,11 @@ struct param {
 #define VERB_LOCAL 0x02	    /* done by the client alone (completion, help) */
 #define VERB_WATCH 0x04	    /* can be repeated with --watch */
 #define VERB_TEXT 0x08	    /* the result has a member "text" that is printed as it is */
+#define VERB_IDENTITY 0x10  /* takes the object's identity keys only */
+#define VERB_DEFAULT 0x20   /* what a noun alone on the command line means */
+#define VERB_CHANGES 0x40   /* the result has a list of sentences "changes" */
+#define VERB_DETAIL 0x80    /* names one object: people see all its members, one per line */
+#define VERB_HIDDEN 0x100   /* not in help */
 
 struct verb {
 	const char *noun;	     /* "port"; also the name of the help topic */
@@ -142,12 +175,29 @@ const struct verb *verb_find(const char *noun, const char *name); /* NULL if unk
 /* "port.add" of a verb; buffer of 64. */
 const char *verb_method(const struct verb *verb, char *buffer, size_t size);
 const struct verb *verb_by_method(const char *method);
+/* The verb that a noun alone stands for: its only one, or the one with VERB_DEFAULT; or NULL. */
+const struct verb *verb_default(const char *noun);
+
+/* A parameter seen as a key, to check and describe its value with the same functions. */
+struct key param_key(const struct param *param);
+
+/*
+ * Checks the parameters of a verb: only such that it takes, each value allowed, none missing that
+ * it needs.  *canonical (a new reference) holds them in their canonical form: numbers as JSON
+ * integers, sets and addresses as canonical text; null (= the default) stays null.  Client and
+ * daemon both use it: the client before it sends, the daemon before a handler sees them.
+ * params may be NULL.  -EINVAL, -ERANGE, -ENOMEM.
+ */
+int verb_check(const struct verb *verb, const json_t *params, json_t **canonical, struct err *err);
 
 /* The nearest of a list of names to a misspelt one, for "did you mean"; NULL if none is near. */
 const char *nearest_name(const char *word, const char *const *names, unsigned count);
 
 /* Writes docs/reference.md: all nouns, keys, verbs and columns. */
 void schema_write_reference(FILE *file);
+
+/* The declaration as JSON, for clients in other languages: the result of "daemon.schema". */
+json_t *schema_describe(void);
 
 /* ---- protocol ---- */
 

@@ -6,7 +6,7 @@
 #include "lib/parse.h"
 
 #define IFNAME_SIZE 16 /* IFNAMSIZ */
-#define CPU_LIMIT 65536
+#define CPU_LIMIT   65536
 
 /* Digits of `base` up to the first other character; -EINVAL when there is none, -ERANGE when the
  * number has no place in 64 bits. */
@@ -76,7 +76,8 @@ parse_octal(const char *text, uint64_t min, uint64_t max, uint64_t *value)
 int
 parse_bool(const char *text, bool *value)
 {
-	static const char *const yes[] = {"yes", "true", "on"}, *const no[] = {"no", "false", "off"};
+	static const char *const yes[] = {"yes", "true", "on"}, *const no[] = {
+									"no", "false", "off"};
 
 	for (unsigned i = 0; i < 3; i++) {
 		if (strcmp(text, yes[i]) == 0) {
@@ -196,8 +197,8 @@ vlans_format(const struct vlan_set *set, char *buffer, size_t size)
 		if (v == first)
 			n = snprintf(buffer + used, size - used, "%s%u", used ? "," : "", v);
 		else
-			n = snprintf(buffer + used, size - used, "%s%u-%u", used ? "," : "", first,
-				v);
+			n = snprintf(
+				buffer + used, size - used, "%s%u-%u", used ? "," : "", first, v);
 		if (n < 0 || (size_t)n >= size - used)
 			return -ENOSPC;
 		used += (size_t)n;

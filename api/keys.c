@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * keys: what can be said about a bridge, a port and a static MAC address: one row per key.
+ */
+#include "api/schema.h"
+
+#define FIELD(type, member) offsetof(struct type, member), sizeof(((struct type *)NULL)->member)
+
+/* clang-format off: one row per key, the columns of struct key in their order */
+
+#define KEY(type, member, value, flags, min, max, choices, def, unit, types, help)                 \
+	{ #member, value, flags, FIELD(type, member), min, max, choices, def, unit, types, help }
+
+#define BRIDGE(...) KEY(bridge_config, __VA_ARGS__)
+#define PORT(...) KEY(port_config, __VA_ARGS__)
+#define FDB(...) KEY(fdb_config, __VA_ARGS__)
+
+#define TYPE_CHOICE(identifier, name, help) name " "
+#define PORT_TYPE_CHOICES PORT_TYPE_LIST(TYPE_CHOICE)
+
+static const struct key bridge_keys[] = {
+	BRIDGE(name, VALUE_NAME, KEY_REQUIRED | KEY_IDENTITY, 0, 0, NULL, NULL, NULL, NULL,
+		"what the bridge is called"),
+	BRIDGE(ageing, VALUE_U32, KEY_SET, 0, 86400, NULL, "300", "s", NULL,
+		"time after which an address that is silent is forgotten; 0 = never"),
+	BRIDGE(capacity, VALUE_U32, KEY_SET, 64, 1048576, NULL, "65536", "addresses", NULL,
+		"size of the MAC table"),
+	BRIDGE(forward_bpdu, VALUE_BOOL, KEY_SET, 0, 0, NULL, "no", NULL, NULL,
+		"forward frames to the reserved addresses 01:80:c2:00:00:0x (BPDUs, LACP, LLDP)"),
+	BRIDGE(flood_vlans, VALUE_VLANS, KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
+		"VLANs in which frames go to every port and no address is learnt"),
+};
+
+static const struct key port_keys[] = {
+	PORT(name, VALUE_NAME, KEY_REQUIRED | KEY_IDENTITY, 0, 0, NULL, NULL, NULL, NULL,
+		"what the port is called"),
+	PORT(type, VALUE_ENUM, KEY_REQUIRED, 0, 0, PORT_TYPE_CHOICES, NULL, NULL, NULL,
+		"what is at the other end"),
+	PORT(bridge, VALUE_NAME, KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
+		"the bridge it belongs to; a port without one drops all it receives"),
+	PORT(path, VALUE_PATH, KEY_REQUIRED, 0, 0, NULL, NULL, NULL, "vhost-user",
+		"the Unix socket between this port and the virtual machine monitor"),
+	PORT(mode, VALUE_ENUM, 0, 0, 0, "server client", "server", NULL, "vhost-user",
+		"server: patchbayd makes the socket and listens; client: it connects to it"),
+	PORT(dev, VALUE_IFNAME, KEY_REQUIRED, 0, 0, NULL, NULL, NULL, "tap afpacket",
+		"the kernel interface's name"),
+	PORT(file, VALUE_PATH, KEY_REQUIRED, 0, 0, NULL, NULL, NULL, "pcap",
+		"the capture file to read"),
+	PORT(queues, VALUE_U32, 0, 1, 16, NULL, "1", "queue pairs", NULL,
+		"the most queue pairs the other end may use"),
+	PORT(mac, VALUE_MAC, KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
+		"the address of the other end; profile vm then refuses frames from any other"),
+	PORT(mtu, VALUE_U32, KEY_SET, 68, 65535, NULL, NULL, "bytes", NULL,
+		"the longest packet sent to the port, without Ethernet header and tags; checked "
+		"only if given"),
+	PORT(vlan_mode, VALUE_ENUM, KEY_SET, 0, 0,
+		"trunk access native-tagged native-untagged dot1q-tunnel", NULL, NULL, NULL,
+		"how frames with and without VLAN tag are treated, as in Open vSwitch; not given: "
+		"access with a tag, else trunk"),
+	PORT(tag, VALUE_INT, KEY_SET, 0, 4094, NULL, NULL, NULL, NULL,
+		"the VLAN of an access or tunnel port, the native VLAN of the native modes"),
+	PORT(trunks, VALUE_VLANS, KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
+		"the VLANs that a trunk or native port carries; not given: all"),
+	PORT(cvlans, VALUE_VLANS, KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
+		"the customer VLANs that a dot1q-tunnel port takes; not given: all"),
+	PORT(priority_tags, VALUE_ENUM, KEY_SET, 0, 0, "never if-nonzero always", "never", NULL,
+		NULL, "give frames without VLAN a tag with VLAN 0 that carries their priority"),
+	PORT(qinq_ethtype, VALUE_ENUM, KEY_SET, 0, 0, "802.1ad 802.1q", "802.1ad", NULL, NULL,
+		"the outer tag of a dot1q-tunnel port: 0x88a8 or 0x8100"),
+	PORT(profile, VALUE_ENUM, KEY_SET, 0, 0, "default open vm", "default", NULL, NULL,
+		"preset of guards: vm drops BPDUs, limits storms and addresses and locks the port to "
+		"its mac; default: vm for vhost-user, open for the others"),
+	PORT(mac_limit, VALUE_U32, KEY_SET, 1, 1048576, NULL, NULL, "addresses", NULL,
+		"most addresses learnt from the port; not given: the profile's"),
+	PORT(storm, VALUE_U32, KEY_SET, 1, 1000000000, NULL, NULL, "frames/s", NULL,
+		"most broadcast, multicast and unknown unicast frames taken from the port; not "
+		"given: the profile's"),
+	PORT(socket_owner, VALUE_STRING, 0, 0, 0, NULL, NULL, NULL, "vhost-user",
+		"user that owns the socket (server mode)"),
+	PORT(socket_group, VALUE_STRING, 0, 0, 0, NULL, NULL, NULL, "vhost-user",
+		"group that owns the socket (server mode)"),
+	PORT(socket_mode, VALUE_OCTAL, 0, 1, 0777, NULL, NULL, NULL, "vhost-user",
+		"permissions of the socket in octal (server mode)"),
+};
+
+static const struct key fdb_keys[] = {
+	FDB(bridge, VALUE_NAME, KEY_REQUIRED | KEY_IDENTITY, 0, 0, NULL, NULL, NULL, NULL,
+		"the bridge whose table it is"),
+	FDB(mac, VALUE_MAC, KEY_REQUIRED | KEY_IDENTITY, 0, 0, NULL, NULL, NULL, NULL,
+		"the address"),
+	FDB(vlan, VALUE_U32, KEY_IDENTITY, 0, 4094, NULL, "0", NULL, NULL,
+		"the VLAN; 0 = frames without one"),
+	FDB(port, VALUE_NAME, KEY_REQUIRED, 0, 0, NULL, NULL, NULL, NULL,
+		"the port behind which the address is"),
+};
+
+/* clang-format on */
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+const struct noun noun_bridge = {
+	"bridge",
+	"a virtual switch: ports, a MAC table",
+	bridge_keys,
+	COUNT(bridge_keys),
+	sizeof(struct bridge_config),
+};
+
+const struct noun noun_port = {
+	"port",
+	"where frames enter and leave: a virtual machine, an interface, a file",
+	port_keys,
+	COUNT(port_keys),
+	sizeof(struct port_config),
+};
+
+const struct noun noun_fdb = {
+	"fdb",
+	"the addresses a bridge knows and the ports behind which they are",
+	fdb_keys,
+	COUNT(fdb_keys),
+	sizeof(struct fdb_config),
+};
+
+const struct noun *const nouns[] = {&noun_bridge, &noun_port, &noun_fdb};
+const unsigned noun_count = COUNT(nouns);
+
+const char *const port_type_names[] = {
+#define X(identifier, name, help) name,
+	PORT_TYPE_LIST(X)
+#undef X
+};
+
+const char *const port_type_helps[] = {
+#define X(identifier, name, help) help,
+	PORT_TYPE_LIST(X)
+#undef X
+};
+
+const unsigned port_type_count = COUNT(port_type_names);

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * verbs: everything patchbay can be told to do: one row per verb.
+ *
+ * The request of a row is the JSON-RPC method "NOUN.VERB" with a params object whose members are
+ * the keys of the row's object and its parameters.  The results, member by member:
+ *
+ * bridge.add, .set, .del; port.add, .set, .del; fdb.add, .del; worker.reset, .set: {}
+ *
+ * bridge.show {name?} -> {"rows": [{
+ *	name, ageing, capacity, forward_bpdu, flood_vlans,	all keys, defaults too (schema_store)
+ *	ports		number of its ports
+ *	port_names	list of their names
+ *	entries		addresses in the MAC table, static ones included
+ *	static_entries	of these
+ *	learnt, moved, aged, evicted, refused	counters since the bridge was added
+ * }]}		-ENOENT when the bridge that was named does not exist
+ *
+ * port.show {name?} -> {"rows": [{
+ *	name, type, bridge, ...		all keys that apply to the type and are set or have a default
+ *	vlan_mode	the mode in force, never absent (port_config_vlan_mode)
+ *	profile		the profile in force: "open" or "vm"
+ *	link		"up": frames pass; "down"
+ *	reason		why it is down, a sentence ("waiting for a connection"); absent when up
+ *	queues_used	queue pairs in use
+ *	workers		list: the worker that polls receive queue 0, 1, ...
+ *	vhost		vhost-user only: {
+ *		connected	bool
+ *		peer_pid	process at the other end, absent when not connected
+ *		features	list of names of the negotiated virtio features
+ *		protocol_features	list of names
+ *		regions, memory_bytes	memory the guest shares
+ *		reconnects	connections since the port was added, less one
+ *		rings		list of {index, size, kind "split"|"packed", state "running"|...}
+ *	}
+ * }]}
+ *
+ * stats.show {port?} -> {"time_ns": monotonic clock of the daemon, "rows": [{
+ *	name, rx_packets, rx_bytes, tx_packets, tx_bytes,
+ *	rx_forwarded, rx_flooded, rx_copies, tx_segmented, tx_csum,
+ *	drops		{name: count} of every drop that is not zero (datapath/drop.h)
+ * }]}		received = rx_forwarded + rx_flooded + the drops of direction IN
+ *
+ * fdb.show {bridge?, port?, vlan?, mac?} -> {"rows": [{
+ *	bridge, vlan (0 = none), mac, port, type "static"|"learnt", age (s since last seen; learnt)
+ * }]}
+ * fdb.flush {bridge?, port?, vlan?, static} -> {"flushed": count}
+ *
+ * worker.show -> {"time_ns", "rows": [{
+ *	worker		number
+ *	cpu		it is pinned to
+ *	queues		receive queues it polls
+ *	queue_list	list of {"port", "queue"}
+ *	busy_percent	share of its time in turns that found work, since the reset
+ *	cycles_per_packet	busy TSC cycles per packet received; 0 without packets
+ *	packets, wakeups	since the reset
+ *	sleeping	bool
+ * }]}
+ *
+ * config.show -> {"config": {"bridges": {...}, "ports": {...}, "fdb": [...]}, "text": YAML}
+ * config.apply {text, source?, dry_run} -> {"changes": ["add bridge br0", ...]}
+ *
+ * daemon.ping -> {}
+ * daemon.version -> {"version": "0.1.0", "api": API_VERSION, "pid", "uptime" (s), "hugepages": bool,
+ *	"dpdk": "22.11.5"}
+ * daemon.schema -> schema_describe()
+ */
+#include "api/schema.h"
+
+#define END                                                                                        \
+	{                                                                                          \
+		0                                                                                  \
+	}
+
+static const struct column bridge_columns[] = {
+	{"BRIDGE", "name", COLUMN_TEXT, "name"},
+	{"PORTS", "ports", COLUMN_NUMBER, "number of ports"},
+	{"ADDRESSES", "entries", COLUMN_NUMBER, "addresses in the MAC table"},
+	{"STATIC", "static_entries", COLUMN_NUMBER, "static ones of these"},
+	{"CAPACITY", "capacity", COLUMN_NUMBER, "most addresses it can hold"},
+	{"AGEING s", "ageing", COLUMN_NUMBER, "time after which a silent address is forgotten"},
+	{"LEARNT", "learnt", COLUMN_HIDDEN, "addresses learnt since the bridge was added"},
+	{"MOVED", "moved", COLUMN_HIDDEN, "addresses that changed their port"},
+	{"AGED", "aged", COLUMN_HIDDEN, "addresses forgotten by age"},
+	{"EVICTED", "evicted", COLUMN_HIDDEN, "addresses displaced because the table was full"},
+	{"REFUSED", "refused", COLUMN_HIDDEN, "addresses not learnt because of a limit"},
+	END,
+};
+
+static const struct column port_columns[] = {
+	{"PORT", "name", COLUMN_TEXT, "name"},
+	{"TYPE", "type", COLUMN_TEXT, "port type"},
+	{"BRIDGE", "bridge", COLUMN_TEXT, "the bridge it belongs to"},
+	{"LINK", "link", COLUMN_TEXT, "up when frames can pass"},
+	{"QUEUES", "queues_used", COLUMN_NUMBER, "queue pairs in use"},
+	{"MTU", "mtu", COLUMN_NUMBER, "the longest packet sent to it"},
+	{"VLAN MODE", "vlan_mode", COLUMN_TEXT, "VLAN mode in force"},
+	{"TAG", "tag", COLUMN_NUMBER, "its VLAN"},
+	{"MAC", "mac", COLUMN_TEXT, "address of the other end, if it was given"},
+	{"REASON", "reason", COLUMN_TEXT, "why the link is down"},
+	{"PROFILE", "profile", COLUMN_HIDDEN, "profile in force"},
+	{"WORKERS", "workers", COLUMN_HIDDEN, "the workers that poll receive queue 0, 1, ..."},
+	{"VHOST", "vhost", COLUMN_HIDDEN, "state of a vhost-user connection"},
+	END,
+};
+
+static const struct column stats_columns[] = {
+	{"PORT", "name", COLUMN_TEXT, "name"},
+	{"RX PACKETS", "rx_packets", COLUMN_COUNTER, "frames received, dropped ones included"},
+	{"RX BYTES", "rx_bytes", COLUMN_BYTES, "their bytes"},
+	{"TX PACKETS", "tx_packets", COLUMN_COUNTER, "frames sent"},
+	{"TX BYTES", "tx_bytes", COLUMN_BYTES, "their bytes"},
+	{"FORWARDED", "rx_forwarded", COLUMN_HIDDEN, "received frames sent to one known port"},
+	{"FLOODED", "rx_flooded", COLUMN_HIDDEN, "received frames sent to several ports"},
+	{"COPIES", "rx_copies", COLUMN_HIDDEN, "copies sent of the flooded ones"},
+	{"SEGMENTED", "tx_segmented", COLUMN_HIDDEN, "frames that software segmentation added"},
+	{"CHECKSUMS", "tx_csum", COLUMN_HIDDEN, "checksums completed in software"},
+	{"DROPS", "drops", COLUMN_NONZERO_LIST, "frames not delivered, by reason"},
+	END,
+};
+
+static const struct column fdb_columns[] = {
+	{"BRIDGE", "bridge", COLUMN_TEXT, "the bridge"},
+	{"VLAN", "vlan", COLUMN_NUMBER, "the VLAN; 0 = none"},
+	{"MAC", "mac", COLUMN_TEXT, "the address"},
+	{"PORT", "port", COLUMN_TEXT, "the port behind which it is"},
+	{"TYPE", "type", COLUMN_TEXT, "static or learnt"},
+	{"AGE s", "age", COLUMN_NUMBER, "seconds since it was last seen"},
+	END,
+};
+
+static const struct column worker_columns[] = {
+	{"WORKER", "worker", COLUMN_NUMBER, "number"},
+	{"CPU", "cpu", COLUMN_NUMBER, "the CPU it is pinned to"},
+	{"QUEUES", "queues", COLUMN_NUMBER, "receive queues it polls"},
+	{"BUSY %", "busy_percent", COLUMN_PERCENT, "share of its time with work, since the reset"},
+	{"CYCLES/PKT", "cycles_per_packet", COLUMN_NUMBER, "busy cycles per packet"},
+	{"PACKETS", "packets", COLUMN_COUNTER, "packets received since the reset"},
+	{"WAKEUPS", "wakeups", COLUMN_COUNTER, "times it was woken from sleep"},
+	{"SLEEPING", "sleeping", COLUMN_TEXT, "is it asleep at this moment?"},
+	{"QUEUE LIST", "queue_list", COLUMN_HIDDEN, "the queues it polls"},
+	END,
+};
+
+static const struct column version_columns[] = {
+	{"VERSION", "version", COLUMN_TEXT, "version of the daemon"},
+	{"API", "api", COLUMN_NUMBER, "version of the protocol"},
+	{"PID", "pid", COLUMN_NUMBER, "its process"},
+	{"UPTIME s", "uptime", COLUMN_NUMBER, "seconds since its start"},
+	{"HUGEPAGES", "hugepages", COLUMN_TEXT, "are packet buffers in hugepages?"},
+	{"DPDK", "dpdk", COLUMN_TEXT, "version of DPDK"},
+	END,
+};
+
+/* clang-format off: name, type, min, max, choices, help, positional, required */
+
+static const struct param bridge_show_params[] = {
+	{"name", VALUE_NAME, 0, 0, NULL, "show this bridge only, in full", true, false},
+	END,
+};
+
+static const struct param port_show_params[] = {
+	{"name", VALUE_NAME, 0, 0, NULL, "show this port only, in full", true, false},
+	END,
+};
+
+static const struct param stats_show_params[] = {
+	{"port", VALUE_NAME, 0, 0, NULL, "show this port only", true, false},
+	END,
+};
+
+static const struct param fdb_show_params[] = {
+	{"bridge", VALUE_NAME, 0, 0, NULL, "of this bridge only", true, false},
+	{"port", VALUE_NAME, 0, 0, NULL, "behind this port only", false, false},
+	{"vlan", VALUE_U32, 0, 4094, NULL, "in this VLAN only; 0 = no VLAN", false, false},
+	{"mac", VALUE_MAC, 0, 0, NULL, "this address only", false, false},
+	END,
+};
+
+static const struct param fdb_flush_params[] = {
+	{"bridge", VALUE_NAME, 0, 0, NULL, "of this bridge only", true, false},
+	{"port", VALUE_NAME, 0, 0, NULL, "behind this port only", false, false},
+	{"vlan", VALUE_U32, 0, 4094, NULL, "in this VLAN only; 0 = no VLAN", false, false},
+	{"static", VALUE_BOOL, 0, 0, NULL, "static addresses too", false, false},
+	END,
+};
+
+static const struct param worker_reset_params[] = {
+	{"worker", VALUE_U32, 0, 63, NULL, "this worker only", true, false},
+	END,
+};
+
+static const struct param worker_set_params[] = {
+	{"worker", VALUE_U32, 0, 63, NULL, "the worker that is to poll the queue", true, true},
+	{"port", VALUE_NAME, 0, 0, NULL, "the port", false, true},
+	{"queue", VALUE_U32, 0, 15, NULL, "its receive queue", false, true},
+	END,
+};
+
+static const struct param config_apply_params[] = {
+	{"text", VALUE_TEXT, 0, 0, NULL, "the configuration (YAML)", true, true},
+	{"source", VALUE_STRING, 0, 1023, NULL, "what error messages call it; default: the file's name",
+		false, false},
+	{"dry_run", VALUE_BOOL, 0, 0, NULL, "say what would change and change nothing", false, false},
+	END,
+};
+
+static const struct param help_params[] = {
+	{"noun", VALUE_STRING, 0, 31, NULL, "the noun", true, false},
+	{"verb", VALUE_STRING, 0, 31, NULL, "the verb", true, false},
+	END,
+};
+
+/* noun, name, help, object, positional, set, params, columns, flags, example */
+
+const struct verb verbs[] = {
+	{"bridge", "add", "add a bridge", &noun_bridge, "name", false, NULL, NULL, 0,
+		"bridge add br0 ageing=600"},
+	{"bridge", "set", "change a bridge", &noun_bridge, "name", true, NULL, NULL, 0,
+		"bridge set br0 ageing=60"},
+	{"bridge", "del", "delete a bridge that has no ports", &noun_bridge, "name", false, NULL, NULL,
+		VERB_IDENTITY, "bridge del br0"},
+	{"bridge", "show", "show bridges", NULL, NULL, false, bridge_show_params, bridge_columns,
+		VERB_READ_ONLY | VERB_DEFAULT | VERB_DETAIL, "bridge show"},
+
+	{"port", "add", "add a port", &noun_port, "name type", false, NULL, NULL, 0,
+		"port add vm1 vhost-user bridge=br0 path=/run/patchbay/vm1.sock mode=server queues=2"},
+	{"port", "set", "change a port while it works; KEY= gives a key its default back", &noun_port,
+		"name", true, NULL, NULL, 0, "port set vm1 vlan_mode=access tag=10"},
+	{"port", "del", "delete a port", &noun_port, "name", false, NULL, NULL, VERB_IDENTITY,
+		"port del vm1"},
+	{"port", "show", "show ports", NULL, NULL, false, port_show_params, port_columns,
+		VERB_READ_ONLY | VERB_DEFAULT | VERB_DETAIL | VERB_WATCH, "port show vm1"},
+
+	{"stats", "show", "show the counters of ports", NULL, NULL, false, stats_show_params,
+		stats_columns, VERB_READ_ONLY | VERB_DEFAULT | VERB_WATCH, "stats --watch"},
+
+	{"fdb", "show", "show MAC tables", NULL, NULL, false, fdb_show_params, fdb_columns,
+		VERB_READ_ONLY | VERB_DEFAULT | VERB_WATCH, "fdb show br0 vlan=10"},
+	{"fdb", "add", "add a static address", &noun_fdb, "bridge mac port", false, NULL, NULL, 0,
+		"fdb add br0 52:54:00:12:34:56 vm1 vlan=10"},
+	{"fdb", "del", "delete an address", &noun_fdb, "bridge mac", false, NULL, NULL, VERB_IDENTITY,
+		"fdb del br0 52:54:00:12:34:56 vlan=10"},
+	{"fdb", "flush", "forget learnt addresses", NULL, NULL, false, fdb_flush_params, NULL, 0,
+		"fdb flush br0 port=vm1"},
+
+	{"worker", "show", "show the threads that move packets", NULL, NULL, false, NULL,
+		worker_columns, VERB_READ_ONLY | VERB_DEFAULT | VERB_WATCH, "worker show"},
+	{"worker", "reset", "set the counters of workers to zero", NULL, NULL, false,
+		worker_reset_params, NULL, 0, "worker reset"},
+	{"worker", "set", "let a worker poll a queue", NULL, NULL, false, worker_set_params, NULL, 0,
+		"worker set 1 port=vm1 queue=0"},
+
+	{"config", "show", "print what runs as a configuration file", NULL, NULL, false, NULL, NULL,
+		VERB_READ_ONLY | VERB_DEFAULT | VERB_TEXT, "config show > network.yaml"},
+	{"config", "apply", "make what runs equal to a file; all or nothing", NULL, NULL, false,
+		config_apply_params, NULL, VERB_CHANGES, "config apply network.yaml --dry-run"},
+
+	{"daemon", "version", "show the daemon's version", NULL, NULL, false, NULL, version_columns,
+		VERB_READ_ONLY | VERB_DEFAULT, "daemon version"},
+	{"daemon", "ping", "ask whether the daemon answers", NULL, NULL, false, NULL, NULL,
+		VERB_READ_ONLY, "daemon ping"},
+	{"daemon", "schema", "print the declaration of nouns, keys and verbs as JSON", NULL, NULL,
+		false, NULL, NULL, VERB_READ_ONLY, "daemon schema"},
+
+	{"completion", "bash", "print a script that completes commands in bash", NULL, NULL, false,
+		NULL, NULL, VERB_LOCAL, "completion bash > /etc/bash_completion.d/patchbay"},
+	{"help", "show", "show help about a noun or a verb", NULL, NULL, false, help_params, NULL,
+		VERB_LOCAL, "help port add"},
+};
+
+/* clang-format on */
+
+const unsigned verb_count = sizeof(verbs) / sizeof(verbs[0]);
