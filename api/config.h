@@ -14,18 +14,18 @@
 
 #include "lib/ethernet.h"
 
-#define CONFIG_NAME_SIZE 32 /* with the NUL */
-#define CONFIG_PATH_SIZE 108 /* sun_path */
-#define CONFIG_FILE_SIZE 1024
+#define CONFIG_NAME_SIZE   32  /* with the NUL */
+#define CONFIG_PATH_SIZE   108 /* sun_path */
+#define CONFIG_FILE_SIZE   1024
 #define CONFIG_BRIDGES_MAX 256
-#define CONFIG_PORTS_MAX 1024
+#define CONFIG_PORTS_MAX   1024
 
 /* X(identifier, name, help): the port types, in the order of their numbers. */
-#define PORT_TYPE_LIST(X)                                                                          \
-	X(VHOST_USER, "vhost-user", "a virtual machine's network card, by a Unix socket")         \
-	X(TAP, "tap", "an interface of this host, made by patchbay and gone with the port")       \
-	X(AFPACKET, "afpacket", "an interface of this host, shared with the kernel (slow)")       \
-	X(PCAP, "pcap", "frames read from a capture file, once")                                  \
+#define PORT_TYPE_LIST(X)                                                                   \
+	X(VHOST_USER, "vhost-user", "a virtual machine's network card, by a Unix socket")   \
+	X(TAP, "tap", "an interface of this host, made by patchbay and gone with the port") \
+	X(AFPACKET, "afpacket", "an interface of this host, shared with the kernel (slow)") \
+	X(PCAP, "pcap", "frames read from a capture file, once")                            \
 	X(NULL, "null", "swallows what it is sent and sends nothing")
 
 enum port_type {
@@ -55,9 +55,9 @@ struct port_config {
 	struct vlan_set trunks, cvlans;
 	int priority_tags;
 	int qinq_ethtype;
-	int profile;	    /* 0 = the type's default, PROFILE_OPEN, PROFILE_VM */
+	int profile;        /* 0 = the type's default, PROFILE_OPEN, PROFILE_VM */
 	uint32_t mac_limit; /* 0 = the profile's */
-	uint32_t storm;	    /* frames/s; 0 = the profile's */
+	uint32_t storm;     /* frames/s; 0 = the profile's */
 	/* vhost-user */
 	char path[CONFIG_PATH_SIZE];
 	int mode; /* MODE_SERVER, MODE_CLIENT */

@@ -6,7 +6,7 @@
 
 #define FIELD(type, member) offsetof(struct type, member), sizeof(((struct type *)NULL)->member)
 
-/* clang-format off: one row per key, the columns of struct key in their order */
+/* clang-format off */
 
 #define KEY(type, member, value, flags, min, max, choices, def, unit, types, help)                 \
 	{ #member, value, flags, FIELD(type, member), min, max, choices, def, unit, types, help }

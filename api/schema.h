@@ -42,20 +42,20 @@ enum value_type {
 };
 
 #define KEY_REQUIRED 0x01 /* must be given to `add` */
-#define KEY_SET 0x02	  /* may be changed by `set`; others need del and add */
+#define KEY_SET      0x02 /* may be changed by `set`; others need del and add */
 #define KEY_IDENTITY 0x04 /* part of what names the object */
 
 struct key {
 	const char *name;
 	enum value_type type;
 	unsigned flags;
-	size_t offset, size;	/* of the field */
-	int64_t min, max;	/* numbers */
-	const char *choices;	/* VALUE_ENUM: "trunk access ..." */
-	const char *def;	/* default as text, NULL = unset */
-	const char *unit;	/* "s", NULL */
-	const char *types;	/* port types that take it, space separated; NULL = all */
-	const char *help;	/* one line, lower case, no full stop */
+	size_t offset, size; /* of the field */
+	int64_t min, max;    /* numbers */
+	const char *choices; /* VALUE_ENUM: "trunk access ..." */
+	const char *def;     /* default as text, NULL = unset */
+	const char *unit;    /* "s", NULL */
+	const char *types;   /* port types that take it, space separated; NULL = all */
+	const char *help;    /* one line, lower case, no full stop */
 };
 
 struct noun {
@@ -96,19 +96,30 @@ int schema_set(const struct key *key, void *obj, const json_t *value, struct err
  * !with_defaults. */
 json_t *schema_get(const struct key *key, const void *obj, bool with_defaults);
 
+/* The canonical form of a value (new reference), as schema_get() would give it; NULL on error. */
+json_t *key_canonical(const struct key *key, const json_t *value, struct err *err);
+
 /*
  * Stores all members of a JSON object.  Unknown members are refused with the nearest known name.
  * Keys a port type does not take are refused.  With `set`, only keys with KEY_SET are taken, and
  * identity keys when they say what obj says already (so that all params of "port.set" can be
  * passed with a copy of the port's configuration).  obj is unchanged on error.
  */
-int schema_load(const struct noun *noun, void *obj, const json_t *members, bool set,
-	struct err *err);
+int schema_load(
+	const struct noun *noun, void *obj, const json_t *members, bool set, struct err *err);
 /* The object as JSON, keys in order of declaration; identity keys only with `identity`.  NULL when
  * memory is short. */
 json_t *schema_store(const struct noun *noun, const void *obj, bool with_defaults, bool identity);
 /* Are all required keys given (for this port type)?  -EINVAL names the missing one. */
 int schema_complete(const struct noun *noun, const void *obj, struct err *err);
+
+/* Is it given, or has it a default? */
+bool key_is_set(const struct key *key, const void *obj);
+
+/* The errors of a key that the noun has not (suggesting one that ports of this type have) and of
+ * one that cannot be changed; both return -EINVAL. */
+int key_unknown(const struct noun *noun, const char *name, int port_type, struct err *err);
+int key_refuse_set(const struct noun *noun, const struct key *key, struct err *err);
 
 /* "0..86400 s", "trunk, access or ...": what a key may hold, for help and errors; returns buffer. */
 char *key_describe(const struct key *key, char *buffer, size_t size);
@@ -121,12 +132,12 @@ struct column {
 	const char *path;
 	enum column_kind {
 		COLUMN_TEXT,
-		COLUMN_NUMBER,	     /* as it is */
-		COLUMN_COUNTER,	     /* only grows: --watch shows it per second */
-		COLUMN_BYTES,	     /* a counter of bytes: KiB, MiB, ... */
-		COLUMN_PERCENT,	     /* a number with one decimal */
+		COLUMN_NUMBER,       /* as it is */
+		COLUMN_COUNTER,      /* only grows: --watch shows it per second */
+		COLUMN_BYTES,        /* a counter of bytes: KiB, MiB, ... */
+		COLUMN_PERCENT,      /* a number with one decimal */
 		COLUMN_NONZERO_LIST, /* an object of counters: those that are not zero */
-		COLUMN_HIDDEN,	     /* in JSON and in the view of one object only */
+		COLUMN_HIDDEN,       /* in JSON and in the view of one object only */
 	} kind;
 	const char *help;
 };
@@ -144,26 +155,28 @@ struct param {
 	bool positional, required;
 };
 
-#define VERB_READ_ONLY 0x01 /* changes nothing: allowed to every peer that may connect */
-#define VERB_LOCAL 0x02	    /* done by the client alone (completion, help) */
-#define VERB_WATCH 0x04	    /* can be repeated with --watch */
-#define VERB_TEXT 0x08	    /* the result has a member "text" that is printed as it is */
-#define VERB_IDENTITY 0x10  /* takes the object's identity keys only */
-#define VERB_DEFAULT 0x20   /* what a noun alone on the command line means */
-#define VERB_CHANGES 0x40   /* the result has a list of sentences "changes" */
-#define VERB_DETAIL 0x80    /* names one object: people see all its members, one per line */
-#define VERB_HIDDEN 0x100   /* not in help */
+#define VERB_READ_ONLY 0x01  /* changes nothing: allowed to every peer that may connect */
+#define VERB_LOCAL     0x02  /* done by the client alone (completion, help) */
+#define VERB_WATCH     0x04  /* can be repeated with --watch */
+#define VERB_TEXT      0x08  /* the result has a member "text" that is printed as it is */
+#define VERB_IDENTITY  0x10  /* takes the object's identity keys only */
+#define VERB_DEFAULT   0x20  /* what a noun alone on the command line means */
+#define VERB_CHANGES   0x40  /* the result has a list of sentences "changes" */
+#define VERB_DETAIL    0x80  /* names one object: people see all its members, one per line */
+#define VERB_HIDDEN    0x100 /* not in help */
 
 struct verb {
-	const char *noun;	     /* "port"; also the name of the help topic */
-	const char *name;	     /* "add" */
-	const char *help;	     /* one line */
-	const struct noun *object;   /* whose keys it takes as key=value; NULL = none */
-	const char *positional;	     /* keys of the object given by position: "name type"; a trailing
+	const char *noun;          /* "port"; also the name of the help topic */
+	const char *name;          /* "add" */
+	const char *help;          /* one line */
+	const struct noun *object; /* whose keys it takes as key=value; NULL = none */
+	const char *positional;    /* keys of the object given by position: "name type"; a trailing
 					'?' makes one optional: "name?" */
-	bool set;		     /* takes KEY_SET keys only */
-	const struct param *params;  /* further parameters, terminated by name == NULL; may be NULL */
-	const struct column *columns; /* of the result's rows, terminated by title == NULL; may be NULL */
+	bool set;                  /* takes KEY_SET keys only */
+	const struct param
+		*params; /* further parameters, terminated by name == NULL; may be NULL */
+	const struct column
+		*columns; /* of the result's rows, terminated by title == NULL; may be NULL */
 	unsigned flags;
 	const char *example; /* one line, without "patchbay " */
 };
@@ -201,17 +214,17 @@ json_t *schema_describe(void);
 
 /* ---- protocol ---- */
 
-#define API_VERSION 1
-#define API_LINE_MAX (4u << 20) /* bytes of one request */
+#define API_VERSION     1
+#define API_LINE_MAX    (4u << 20) /* bytes of one request */
 #define API_SOCKET_NAME "control.sock"
 
 /* JSON-RPC 2.0 error codes; ours carry the errno's name in data.errno ("EEXIST"). */
-#define API_PARSE_ERROR (-32700)
+#define API_PARSE_ERROR     (-32700)
 #define API_INVALID_REQUEST (-32600)
-#define API_NO_METHOD (-32601)
-#define API_INVALID_PARAMS (-32602)
-#define API_FAILED (-32000)
-#define API_DENIED (-32001)
+#define API_NO_METHOD       (-32601)
+#define API_INVALID_PARAMS  (-32602)
+#define API_FAILED          (-32000)
+#define API_DENIED          (-32001)
 
 /* Directory of the control socket: $XDG_RUNTIME_DIR/patchbay for a user that has one, else
  * /run/patchbay.  Result in buffer.  -ENAMETOOLONG. */
