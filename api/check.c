@@ -51,16 +51,6 @@ verb_param(const struct verb *verb, const char *name)
 	return NULL;
 }
 
-static bool
-verb_takes(const struct verb *verb, const struct key *key)
-{
-	if (key->flags & KEY_IDENTITY)
-		return true;
-	if (verb->flags & VERB_IDENTITY)
-		return false;
-	return !verb->set || key->flags & KEY_SET;
-}
-
 /* The error of a member that the verb does not take. */
 static int
 refuse_member(const struct verb *verb, const char *name, struct err *err)

@@ -41,10 +41,7 @@ key_describe(const struct key *key, char *buffer, size_t size)
 {
 	switch (key->type) {
 	case VALUE_NAME:
-		snprintf(buffer, size,
-			"a name of 1 to %zu letters, digits, '.', '_' and '-', not starting with "
-			"'.' or '-'",
-			key->size - 1);
+		snprintf(buffer, size, "a name of 1 to %zu of a-z A-Z 0-9 . _ -", key->size - 1);
 		break;
 	case VALUE_STRING:
 		snprintf(buffer, size, "1 to %zu printable characters", key->size - 1);

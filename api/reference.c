@@ -39,40 +39,13 @@ put_key(FILE *file, const struct key *key, bool object)
 static void
 put_noun(FILE *file, const struct noun *noun)
 {
-	fprintf(file, "## Keys of a %s\n\n", noun->name);
-	fprintf(file, "A %s is %s.\n\n", noun->name, noun->help);
+	fprintf(file, "## Keys: %s\n\n", noun->name);
+	fprintf(file, "%c%s.\n\n", noun->help[0] & ~0x20, noun->help + 1);
 	fputs("| key | value | default | `set` | port types | meaning | |\n", file);
 	fputs("|---|---|---|---|---|---|---|\n", file);
 	for (unsigned i = 0; i < noun->key_count; i++)
 		put_key(file, &noun->keys[i], true);
 	fputc('\n', file);
-}
-
-static void
-put_usage(FILE *file, const struct verb *verb)
-{
-	char word[64];
-
-	fprintf(file, "    patchbay %s %s", verb->noun, verb->name);
-	for (unsigned i = 0; verb->positional && word_at(verb->positional, i, word, sizeof(word));
-		i++)
-		fprintf(file, " <%s>", word);
-	for (const struct param *p = verb->params; p && p->name; p++) {
-		if (p->positional)
-			fprintf(file, p->required ? " <%s>" : " [<%s>]",
-				p->type == VALUE_TEXT ? "file" : p->name);
-	}
-	if (verb->object && !(verb->flags & VERB_IDENTITY && verb->object != &noun_fdb))
-		fputs(" [key=value ...]", file);
-	for (const struct param *p = verb->params; p && p->name; p++) {
-		if (!p->positional && p->type == VALUE_BOOL)
-			fprintf(file, " [--%s]", p->name);
-		else if (!p->positional)
-			fprintf(file, p->required ? " %s=..." : " [%s=...]", p->name);
-	}
-	if (verb->flags & VERB_WATCH)
-		fputs(" [--watch[=seconds]]", file);
-	fputs("\n\n", file);
 }
 
 static void
@@ -86,7 +59,9 @@ put_verb(FILE *file, const struct verb *verb)
 		fprintf(file, " Method `%s`%s.", verb_method(verb, method, sizeof(method)),
 			verb->flags & VERB_READ_ONLY ? ", changes nothing" : "");
 	fputs("\n\n", file);
-	put_usage(file, verb);
+	fputs("    patchbay ", file);
+	verb_put_usage(verb, file);
+	fputs("\n\n", file);
 	fprintf(file, "For example: `patchbay %s`\n\n", verb->example);
 	if (verb->params && verb->params->name) {
 		fputs("| parameter | value | default | meaning | |\n|---|---|---|---|---|\n", file);

@@ -19,6 +19,6 @@ api_runtime_dir(char *buffer, size_t size)
 	if (geteuid() != 0 && dir && dir[0] == '/')
 		n = snprintf(buffer, size, "%s/patchbay", dir);
 	else
-		n = snprintf(buffer, size, "/run/patchbay");
+		n = snprintf(buffer, size, "%s", API_SYSTEM_DIR);
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }

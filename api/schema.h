@@ -170,8 +170,7 @@ struct verb {
 	const char *name;          /* "add" */
 	const char *help;          /* one line */
 	const struct noun *object; /* whose keys it takes as key=value; NULL = none */
-	const char *positional;    /* keys of the object given by position: "name type"; a trailing
-					'?' makes one optional: "name?" */
+	const char *positional;    /* keys of the object given by position: "name type" */
 	bool set;                  /* takes KEY_SET keys only */
 	const struct param
 		*params; /* further parameters, terminated by name == NULL; may be NULL */
@@ -190,6 +189,13 @@ const char *verb_method(const struct verb *verb, char *buffer, size_t size);
 const struct verb *verb_by_method(const char *method);
 /* The verb that a noun alone stands for: its only one, or the one with VERB_DEFAULT; or NULL. */
 const struct verb *verb_default(const char *noun);
+
+/* Does the verb take the key of its object; is it given by position? */
+bool verb_takes(const struct verb *verb, const struct key *key);
+bool verb_is_positional(const struct verb *verb, const char *key);
+
+/* "port add NAME TYPE [KEY=VALUE ...]". */
+void verb_put_usage(const struct verb *verb, FILE *file);
 
 /* A parameter seen as a key, to check and describe its value with the same functions. */
 struct key param_key(const struct param *param);
@@ -216,6 +222,7 @@ json_t *schema_describe(void);
 
 #define API_VERSION     1
 #define API_LINE_MAX    (4u << 20) /* bytes of one request */
+#define API_SYSTEM_DIR  "/run/patchbay"
 #define API_SOCKET_NAME "control.sock"
 
 /* JSON-RPC 2.0 error codes; ours carry the errno's name in data.errno ("EEXIST"). */
@@ -226,8 +233,8 @@ json_t *schema_describe(void);
 #define API_FAILED          (-32000)
 #define API_DENIED          (-32001)
 
-/* Directory of the control socket: $XDG_RUNTIME_DIR/patchbay for a user that has one, else
- * /run/patchbay.  Result in buffer.  -ENAMETOOLONG. */
+/* Directory of the control socket: $XDG_RUNTIME_DIR/patchbay for a user other than root that has
+ * one, else /run/patchbay.  Result in buffer.  -ENAMETOOLONG. */
 int api_runtime_dir(char *buffer, size_t size);
 
 #endif

@@ -152,7 +152,9 @@ static const struct column version_columns[] = {
 	END,
 };
 
-/* clang-format off: name, type, min, max, choices, help, positional, required */
+/* clang-format off */
+
+/* name, type, min, max, choices, help, positional, required */
 
 static const struct param bridge_show_params[] = {
 	{"name", VALUE_NAME, 0, 0, NULL, "show this bridge only, in full", true, false},
@@ -199,10 +201,9 @@ static const struct param worker_set_params[] = {
 
 static const struct param config_apply_params[] = {
 	{"text", VALUE_TEXT, 0, 0, NULL, "the configuration (YAML)", true, true},
-	{"source", VALUE_STRING, 0, 1023, NULL,
-		"what error messages call it; default: the file's name", false, false},
-	{"dry_run", VALUE_BOOL, 0, 0, NULL, "say what would change and change nothing", false,
-		false},
+	{"source", VALUE_STRING, 0, 1023, NULL, "what error messages call it; default: the file's name",
+		false, false},
+	{"dry_run", VALUE_BOOL, 0, 0, NULL, "say what would change and change nothing", false, false},
 	END,
 };
 
@@ -219,15 +220,15 @@ const struct verb verbs[] = {
 		"bridge add br0 ageing=600"},
 	{"bridge", "set", "change a bridge", &noun_bridge, "name", true, NULL, NULL, 0,
 		"bridge set br0 ageing=60"},
-	{"bridge", "del", "delete a bridge that has no ports", &noun_bridge, "name", false, NULL,
-		NULL, VERB_IDENTITY, "bridge del br0"},
+	{"bridge", "del", "delete a bridge that has no ports", &noun_bridge, "name", false, NULL, NULL,
+		VERB_IDENTITY, "bridge del br0"},
 	{"bridge", "show", "show bridges", NULL, NULL, false, bridge_show_params, bridge_columns,
 		VERB_READ_ONLY | VERB_DEFAULT | VERB_DETAIL, "bridge show"},
 
 	{"port", "add", "add a port", &noun_port, "name type", false, NULL, NULL, 0,
 		"port add vm1 vhost-user bridge=br0 path=/run/patchbay/vm1.sock mode=server queues=2"},
-	{"port", "set", "change a port while it works; KEY= gives a key its default back",
-		&noun_port, "name", true, NULL, NULL, 0, "port set vm1 vlan_mode=access tag=10"},
+	{"port", "set", "change a port while it works; KEY= gives a key its default back", &noun_port,
+		"name", true, NULL, NULL, 0, "port set vm1 vlan_mode=access tag=10"},
 	{"port", "del", "delete a port", &noun_port, "name", false, NULL, NULL, VERB_IDENTITY,
 		"port del vm1"},
 	{"port", "show", "show ports", NULL, NULL, false, port_show_params, port_columns,
@@ -240,8 +241,8 @@ const struct verb verbs[] = {
 		VERB_READ_ONLY | VERB_DEFAULT | VERB_WATCH, "fdb show br0 vlan=10"},
 	{"fdb", "add", "add a static address", &noun_fdb, "bridge mac port", false, NULL, NULL, 0,
 		"fdb add br0 52:54:00:12:34:56 vm1 vlan=10"},
-	{"fdb", "del", "delete an address", &noun_fdb, "bridge mac", false, NULL, NULL,
-		VERB_IDENTITY, "fdb del br0 52:54:00:12:34:56 vlan=10"},
+	{"fdb", "del", "delete an address", &noun_fdb, "bridge mac", false, NULL, NULL, VERB_IDENTITY,
+		"fdb del br0 52:54:00:12:34:56 vlan=10"},
 	{"fdb", "flush", "forget learnt addresses", NULL, NULL, false, fdb_flush_params, NULL, 0,
 		"fdb flush br0 port=vm1"},
 
@@ -249,8 +250,8 @@ const struct verb verbs[] = {
 		worker_columns, VERB_READ_ONLY | VERB_DEFAULT | VERB_WATCH, "worker show"},
 	{"worker", "reset", "set the counters of workers to zero", NULL, NULL, false,
 		worker_reset_params, NULL, 0, "worker reset"},
-	{"worker", "set", "let a worker poll a queue", NULL, NULL, false, worker_set_params, NULL,
-		0, "worker set 1 port=vm1 queue=0"},
+	{"worker", "set", "let a worker poll a queue", NULL, NULL, false, worker_set_params, NULL, 0,
+		"worker set 1 port=vm1 queue=0"},
 
 	{"config", "show", "print what runs as a configuration file", NULL, NULL, false, NULL, NULL,
 		VERB_READ_ONLY | VERB_DEFAULT | VERB_TEXT, "config show > network.yaml"},
