@@ -17,12 +17,14 @@ BOOT_SECONDS = 60
 class Line:
     """A Unix stream socket that carries lines."""
 
-    def __init__(self, path, seconds=10):
+    def __init__(self, path, alive=lambda: None, seconds=10):
+        """alive() raises when there is no use in waiting for the other end."""
         self.pending = b""
-        self.socket = wait_until(lambda: self.attempt(path), seconds, f"answer on {path}")
+        self.socket = wait_until(lambda: self.attempt(path, alive), seconds, f"answer on {path}")
 
     @staticmethod
-    def attempt(path):
+    def attempt(path, alive):
+        alive()
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.connect(str(path))
@@ -59,8 +61,8 @@ class Line:
 class Qmp:
     """QEMU's control socket."""
 
-    def __init__(self, path):
-        self.line = Line(path)
+    def __init__(self, path, alive):
+        self.line = Line(path, alive)
         self.line.read(time.monotonic() + 10)  # the greeting
         self.command("qmp_capabilities")
 
@@ -160,12 +162,11 @@ class Guest:
 
     def connect(self):
         """Takes up the connections to a guest that is running (also one kept by another run)."""
+        alive = self.process.check if self.process else lambda: None
         try:
-            self.agent = Line(self.path("agent"))
-            self.qmp = Qmp(self.path("qmp"))
-        except (Timeout, Failed) as error:
-            if self.process:
-                self.process.check()
+            self.agent = Line(self.path("agent"), alive)
+            self.qmp = Qmp(self.path("qmp"), alive)
+        except Timeout as error:
             raise Failed(f"{self.name}: {error}\n{tail(self.log)}") from None
 
     def wait_boot(self, seconds=BOOT_SECONDS):
