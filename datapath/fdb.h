@@ -7,13 +7,18 @@
  *
  * Threads: one writer, the control thread.  Workers look up without locks and write one field only,
  * `seen`, at most once a second per entry.  An entry is removed by clearing its key; a slot that is
- * filled anew gets its value first and its key last, and a reader checks the key again after it has
- * read the value.  A reader therefore sees an entry wholly or not at all.  No grace period is
- * needed, except to destroy the table.
+ * filled anew gets its value, with the slot's next generation number, first and its key last.  A
+ * reader reads key, value, key, value: when both keys match and both values are of one generation,
+ * the value belongs to the key.  A reader therefore sees an entry wholly or not at all.  No grace
+ * period is needed, except to destroy the table.
  *
  * Limits and fairness: when the table or a port's share is full, a new address takes the place of
- * the oldest one of the port that holds most (which may be its own port): a guest that floods
- * addresses only displaces its own.  Static entries are never displaced, aged or moved.
+ * the oldest one of the port that holds most learnt addresses (its own port, if that holds as many;
+ * always its own when its share is full): a guest that floods addresses only displaces its own.
+ * Where both buckets of a new address are full, only their entries can be displaced; when they all
+ * belong to ports that hold fewer than its own, the new address is refused.  "Oldest" is exact among
+ * the entries of a bucket, and elsewhere the least recently seen of FDB_SAMPLE candidates at the
+ * front of the port's list.  Static entries are never displaced, aged or moved.
  */
 #ifndef DATAPATH_FDB_H
 #define DATAPATH_FDB_H
@@ -33,17 +38,20 @@
 #define FDB_CAPACITY_MAX 1048576
 #define FDB_AGEING_DEFAULT_S 300
 #define FDB_PORT_NONE 0xffff
+#define FDB_SAMPLE 8
 
 /* MAC address in the upper 48 bits, VLAN in the lower 12; 0 is never a valid key. */
 typedef uint64_t fdb_key;
 
 struct fdb_entry {
 	_Atomic uint64_t key;
-	_Atomic uint32_t value; /* port index in the lower 16 bits, FDB_STATIC */
+	_Atomic uint32_t value; /* port in the lower 16 bits, FDB_STATIC; generation above */
 	_Atomic uint32_t seen;	/* seconds of the worker's clock when last seen as a source */
 };
 
 #define FDB_STATIC 0x10000u
+#define FDB_VALUE_MASK 0x1ffffu /* of what a look-up returns: port and FDB_STATIC */
+#define FDB_GENERATION_SHIFT 17
 
 struct fdb_bucket {
 	struct fdb_entry entries[FDB_BUCKET_ENTRIES];
@@ -52,7 +60,8 @@ struct fdb_bucket {
 struct fdb {
 	struct fdb_bucket *buckets; /* constant; lazily backed memory */
 	uint64_t mask;		    /* constant: number of buckets - 1 */
-	uint64_t seed;		    /* constant: random per table, so that collisions can't be chosen */
+	/* constant: random per table, so that collisions can't be chosen; the multiplier is odd */
+	uint64_t seed, multiplier;
 	struct fdb_writer *writer;  /* control thread only */
 };
 
@@ -81,13 +90,17 @@ fdb_key_mac(fdb_key key, struct mac *mac)
 static inline uint64_t
 fdb_hash(const struct fdb *fdb, fdb_key key)
 {
-	/* A multiplication folds all bits into the upper ones, the shift brings them down. */
-	uint64_t h = (key ^ fdb->seed) * UINT64_C(0x9e3779b97f4a7c15);
+	/*
+	 * The lower half of the product mixes a bit of the key into all bits above it, the upper
+	 * half into all below: both are needed, an address differs from its neighbour's in the
+	 * uppermost bits of the key.
+	 */
+	__uint128_t product = (__uint128_t)(key ^ fdb->seed) * fdb->multiplier;
 
-	return h ^ h >> 32;
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* The two buckets of a hash; they differ unless the table has only one. */
+/* The two buckets of a hash always differ: their numbers do in the lowest bit. */
 static inline struct fdb_bucket *
 fdb_bucket_first(const struct fdb *fdb, uint64_t hash)
 {
@@ -97,7 +110,7 @@ fdb_bucket_first(const struct fdb *fdb, uint64_t hash)
 static inline struct fdb_bucket *
 fdb_bucket_second(const struct fdb *fdb, uint64_t hash)
 {
-	return &fdb->buckets[(hash >> 32 ^ (hash << 7 | 1)) & fdb->mask];
+	return &fdb->buckets[(hash ^ (hash >> 32 | 1)) & fdb->mask];
 }
 
 static inline void
@@ -111,12 +124,18 @@ fdb_find_in(struct fdb_bucket *bucket, fdb_key key, uint32_t *value)
 {
 	for (unsigned i = 0; i < FDB_BUCKET_ENTRIES; i++) {
 		struct fdb_entry *e = &bucket->entries[i];
+		uint32_t first, second;
 
 		if (atomic_load_explicit(&e->key, memory_order_acquire) != key)
 			continue;
-		*value = atomic_load_explicit(&e->value, memory_order_acquire);
-		if (atomic_load_explicit(&e->key, memory_order_relaxed) == key)
-			return e;
+		first = atomic_load_explicit(&e->value, memory_order_acquire);
+		if (atomic_load_explicit(&e->key, memory_order_acquire) != key)
+			continue;
+		second = atomic_load_explicit(&e->value, memory_order_relaxed);
+		if ((first ^ second) >> FDB_GENERATION_SHIFT)
+			continue;
+		*value = second & FDB_VALUE_MASK;
+		return e;
 	}
 	return NULL;
 }
@@ -145,7 +164,7 @@ enum fdb_result {
 	FDB_REFRESHED, /* was there already, on this port */
 	FDB_MOVED,     /* was on another port */
 	FDB_REPLACED,  /* new, and another address was displaced for it */
-	FDB_REFUSED,   /* static elsewhere, or the port's share is zero, or no room beside static ones */
+	FDB_REFUSED,   /* static elsewhere, the port's share is zero, or no room that it may take */
 };
 
 struct fdb_counts {
@@ -167,11 +186,15 @@ int fdb_create(struct fdb **fdb, uint32_t capacity, struct err *err);
 /* After a grace period.  NULL is fine. */
 void fdb_destroy(struct fdb *fdb);
 
-/* Most learnt addresses of a port; UINT32_MAX (the default) = no limit. */
+/* Most learnt addresses of a port; UINT32_MAX (the default) = no limit.  Displaces the surplus. */
 void fdb_set_port_limit(struct fdb *fdb, unsigned port, uint32_t limit);
 
+/* port < PORT_MAX; the key's address neither zero nor a group. */
 enum fdb_result fdb_learn(struct fdb *fdb, fdb_key key, unsigned port, uint32_t now_s);
-/* -EEXIST when static on another port, -ENOSPC when no room can be made. */
+/*
+ * A learnt entry of the key becomes static, on this port.  -EEXIST when static on another port,
+ * -ENOSPC when no room can be made, -EINVAL for a zero key or a port out of range.
+ */
 int fdb_add_static(struct fdb *fdb, fdb_key key, unsigned port);
 /* -ENOENT. */
 int fdb_del(struct fdb *fdb, fdb_key key);
@@ -195,11 +218,14 @@ void fdb_get_counts(const struct fdb *fdb, struct fdb_counts *counts);
 /* Learnt and static addresses of a port. */
 uint32_t fdb_port_entries(const struct fdb *fdb, unsigned port);
 
-/* Calls visit for every entry in table order until it returns false. */
+/* Calls visit for every entry in table order until it returns false.  visit changes nothing. */
 void fdb_walk(const struct fdb *fdb, uint32_t now_s,
 	bool (*visit)(const struct fdb_record *record, void *arg), void *arg);
 
-/* Copies what fits of `from` (statics first, counters too) into the empty `to`. */
+/*
+ * Copies what fits of `from` (statics first, counters and port limits too) into the empty `to`.
+ * Learnt entries that do not fit count as evicted.
+ */
 void fdb_copy(struct fdb *to, const struct fdb *from);
 
 #endif
