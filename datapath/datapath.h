@@ -21,16 +21,16 @@
 #include "lib/err.h"
 #include "lib/ethernet.h"
 
-#define BRIDGE_MAX 256
+#define BRIDGE_MAX        256
 #define DATAPATH_GRACE_MS 5000
 
 struct datapath_options {
 	uint16_t cpus[WORKER_MAX]; /* one worker per entry, pinned to that CPU */
-	unsigned cpu_count;	   /* 0 = one worker on the last allowed CPU */
-	bool busy_poll;		   /* never sleep */
-	unsigned idle_us;	   /* time without work before a worker sleeps; 0 = 100 */
-	bool hugepages;		   /* use hugepages for packet buffers when there are some */
-	bool pci;		   /* scan PCI for NICs */
+	unsigned cpu_count;        /* 0 = one worker on the last allowed CPU */
+	bool busy_poll;            /* never sleep */
+	unsigned idle_us;          /* time without work before a worker sleeps; 0 = 100 */
+	bool hugepages;            /* use hugepages for packet buffers when there are some */
+	bool pci;                  /* scan PCI for NICs */
 };
 
 /* Starts DPDK's environment and the workers.  Once per process. */
@@ -45,8 +45,8 @@ int datapath_synchronize(void);
 
 struct bridge_settings {
 	uint32_t fdb_capacity;
-	uint32_t ageing_s;	    /* 0 = never */
-	bool forward_bpdu;	    /* IEEE 802.1D reserved addresses are forwarded */
+	uint32_t ageing_s;           /* 0 = never */
+	bool forward_bpdu;           /* IEEE 802.1D reserved addresses are forwarded */
 	struct vlan_set flood_vlans; /* VLANs that flood instead of learning */
 };
 
@@ -72,19 +72,19 @@ enum vlan_mode {
 enum priority_tags { PRIORITY_TAGS_NEVER, PRIORITY_TAGS_IF_NONZERO, PRIORITY_TAGS_ALWAYS };
 
 struct port_settings {
-	int bridge;		  /* -1 = none: everything received is dropped as DETACHED */
+	int bridge; /* -1 = none: everything received is dropped as DETACHED */
 	enum vlan_mode vlan_mode;
-	uint16_t tag;		  /* access, native and tunnel modes: 0..4094 */
-	struct vlan_set trunks;	  /* empty = all */
-	struct vlan_set cvlans;	  /* dot1q-tunnel: customer VLANs, empty = all */
+	uint16_t tag;           /* access, native and tunnel modes: 0..4094 */
+	struct vlan_set trunks; /* empty = all */
+	struct vlan_set cvlans; /* dot1q-tunnel: customer VLANs, empty = all */
 	enum priority_tags priority_tags;
-	uint16_t qinq_ethtype;	  /* 0x88a8 or 0x8100 */
-	uint16_t mtu;		  /* of egress, without Ethernet header and tags; 0 = not checked */
-	bool drop_reserved;	  /* drop 01:80:c2:00:00:0x received here */
-	bool mac_lock;		  /* only `mac` may be the source */
+	uint16_t qinq_ethtype; /* 0x88a8 or 0x8100 */
+	uint16_t mtu;          /* of egress, without Ethernet header and tags; 0 = not checked */
+	bool drop_reserved;    /* drop 01:80:c2:00:00:0x received here */
+	bool mac_lock;         /* only `mac` may be the source */
 	struct mac mac;
-	uint32_t mac_limit;	  /* most learnt addresses; UINT32_MAX = no limit */
-	uint32_t storm_pps;	  /* broadcast, multicast, unknown unicast received; 0 = no limit */
+	uint32_t mac_limit; /* most learnt addresses; UINT32_MAX = no limit */
+	uint32_t storm_pps; /* broadcast, multicast, unknown unicast received; 0 = no limit */
 };
 
 /* Publishes the port (contract step 2).  -ENOSPC when PORT_MAX ports exist. */
@@ -108,10 +108,10 @@ int datapath_queue_move(struct port *port, unsigned queue, unsigned worker, stru
 struct worker_stats {
 	uint16_t cpu;
 	bool sleeping;
-	unsigned queues;	 /* receive queues it polls */
-	uint64_t packets;	 /* received, since the reset */
-	uint64_t busy_cycles;	 /* TSC cycles of turns that found work */
-	uint64_t idle_cycles;	 /* of turns that found none, and of sleep */
+	unsigned queues;         /* receive queues it polls */
+	uint64_t packets;        /* received, since the reset */
+	uint64_t busy_cycles;    /* TSC cycles of turns that found work */
+	uint64_t idle_cycles;    /* of turns that found none, and of sleep */
 	uint64_t turns, wakeups; /* loop turns with work; times woken from sleep */
 	uint64_t tsc_hz;
 };
@@ -123,8 +123,8 @@ void datapath_worker_reset(unsigned worker);
 /* ---- what workers tell the control thread ---- */
 
 enum datapath_event_type {
-	DATAPATH_EVENT_LEARN,	/* handled inside */
-	DATAPATH_EVENT_BROKEN,	/* a queue of a port broke: queue, reason (port type's code) */
+	DATAPATH_EVENT_LEARN,  /* handled inside */
+	DATAPATH_EVENT_BROKEN, /* a queue of a port broke: queue, reason (port type's code) */
 };
 
 /* worker: reports that a queue broke.  Dropped and counted when the ring is full. */

@@ -10,42 +10,42 @@
 #define DATAPATH_DROP_H
 
 /* X(identifier, direction, explanation); the identifier in lower case is the name users see. */
-#define DROP_LIST(X)                                                                               \
-	X(BAD_DESCRIPTOR, IN, "the guest's descriptor chain breaks the virtio rules")              \
-	X(BAD_OFFLOAD, IN, "the virtio-net header contradicts the frame")                          \
-	X(RUNT, IN, "shorter than an Ethernet header")                                             \
-	X(TOO_LONG, IN, "longer than 65,553 bytes")                                                \
-	X(BAD_SOURCE, IN, "the source address is zero or a group address")                         \
-	X(RESERVED_ADDRESS, IN, "IEEE 802.1D reserved address, not forwarded by this profile")     \
-	X(VLAN_MALFORMED, IN, "the VLAN tag is cut off or says 4095")                              \
-	X(VLAN_DENIED, IN, "the port does not carry this VLAN")                                    \
-	X(MAC_LOCK, IN, "the source address is not the port's own")                                \
-	X(STORM, IN, "over the port's limit of broadcast, multicast and unknown unicast")          \
-	X(HAIRPIN, IN, "the destination is behind the port it came from")                          \
-	X(NO_MEMBER, IN, "no other port of the bridge carries this VLAN")                          \
-	X(DETACHED, IN, "the port belongs to no bridge")                                           \
-	X(PORT_DOWN, OUT, "the destination port is down")                                          \
-	X(NO_BUFFER, OUT, "the receiving guest has no free buffer")                                \
-	X(BUFFER_TOO_SMALL, OUT, "the receiving guest's buffers cannot hold the frame")            \
-	X(BAD_BUFFER, OUT, "the receiving guest's descriptor chain breaks the virtio rules")       \
-	X(MTU, OUT, "longer than the destination port's MTU")                                      \
-	X(NO_OFFLOAD, OUT, "the frame cannot be segmented for a receiver without offloads")        \
-	X(NIC_FULL, OUT, "the interface's transmit queue is full")                                 \
-	X(NO_MBUF, OUT, "no packet buffer is free for a copy")                                     \
+#define DROP_LIST(X)                                                                           \
+	X(BAD_DESCRIPTOR, IN, "the guest's descriptor chain breaks the virtio rules")          \
+	X(BAD_OFFLOAD, IN, "the virtio-net header contradicts the frame")                      \
+	X(RUNT, IN, "shorter than an Ethernet header")                                         \
+	X(TOO_LONG, IN, "longer than 65,553 bytes")                                            \
+	X(BAD_SOURCE, IN, "the source address is zero or a group address")                     \
+	X(RESERVED_ADDRESS, IN, "IEEE 802.1D reserved address, not forwarded by this profile") \
+	X(VLAN_MALFORMED, IN, "the VLAN tag is cut off or says 4095")                          \
+	X(VLAN_DENIED, IN, "the port does not carry this VLAN")                                \
+	X(MAC_LOCK, IN, "the source address is not the port's own")                            \
+	X(STORM, IN, "over the port's limit of broadcast, multicast and unknown unicast")      \
+	X(HAIRPIN, IN, "the destination is behind the port it came from")                      \
+	X(NO_MEMBER, IN, "no other port of the bridge carries this VLAN")                      \
+	X(DETACHED, IN, "the port belongs to no bridge")                                       \
+	X(PORT_DOWN, OUT, "the destination port is down")                                      \
+	X(NO_BUFFER, OUT, "the receiving guest has no free buffer")                            \
+	X(BUFFER_TOO_SMALL, OUT, "the receiving guest's buffers cannot hold the frame")        \
+	X(BAD_BUFFER, OUT, "the receiving guest's descriptor chain breaks the virtio rules")   \
+	X(MTU, OUT, "longer than the destination port's MTU")                                  \
+	X(NO_OFFLOAD, OUT, "the frame cannot be segmented for a receiver without offloads")    \
+	X(NIC_FULL, OUT, "the interface's transmit queue is full")                             \
+	X(NO_MBUF, OUT, "no packet buffer is free for a copy")                                 \
 	X(HANDOFF_FULL, OUT, "the queue to the worker that owns the destination is full")
 
 enum drop {
 #define X(name, direction, text) DROP_##name,
 	DROP_LIST(X)
 #undef X
-	DROP_COUNT
+		DROP_COUNT
 };
 
-#define DROP_IN 0
+#define DROP_IN  0
 #define DROP_OUT 1
 
-const char *drop_name(enum drop drop);	   /* "no_buffer"; never NULL */
-const char *drop_text(enum drop drop);	   /* the explanation above */
-int drop_direction(enum drop drop);	   /* DROP_IN or DROP_OUT */
+const char *drop_name(enum drop drop); /* "no_buffer"; never NULL */
+const char *drop_text(enum drop drop); /* the explanation above */
+int drop_direction(enum drop drop);    /* DROP_IN or DROP_OUT */
 
 #endif

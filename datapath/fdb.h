@@ -32,13 +32,13 @@
 #include "lib/err.h"
 #include "lib/ethernet.h"
 
-#define FDB_BUCKET_ENTRIES 4
+#define FDB_BUCKET_ENTRIES   4
 #define FDB_CAPACITY_DEFAULT 65536
-#define FDB_CAPACITY_MIN 64
-#define FDB_CAPACITY_MAX 1048576
+#define FDB_CAPACITY_MIN     64
+#define FDB_CAPACITY_MAX     1048576
 #define FDB_AGEING_DEFAULT_S 300
-#define FDB_PORT_NONE 0xffff
-#define FDB_SAMPLE 8
+#define FDB_PORT_NONE        0xffff
+#define FDB_SAMPLE           8
 
 /* MAC address in the upper 48 bits, VLAN in the lower 12; 0 is never a valid key. */
 typedef uint64_t fdb_key;
@@ -46,11 +46,11 @@ typedef uint64_t fdb_key;
 struct fdb_entry {
 	_Atomic uint64_t key;
 	_Atomic uint32_t value; /* port in the lower 16 bits, FDB_STATIC; generation above */
-	_Atomic uint32_t seen;	/* seconds of the worker's clock when last seen as a source */
+	_Atomic uint32_t seen;  /* seconds of the worker's clock when last seen as a source */
 };
 
-#define FDB_STATIC 0x10000u
-#define FDB_VALUE_MASK 0x1ffffu /* of what a look-up returns: port and FDB_STATIC */
+#define FDB_STATIC           0x10000u
+#define FDB_VALUE_MASK       0x1ffffu /* of what a look-up returns: port and FDB_STATIC */
 #define FDB_GENERATION_SHIFT 17
 
 struct fdb_bucket {
@@ -59,10 +59,10 @@ struct fdb_bucket {
 
 struct fdb {
 	struct fdb_bucket *buckets; /* constant; lazily backed memory */
-	uint64_t mask;		    /* constant: number of buckets - 1 */
+	uint64_t mask;              /* constant: number of buckets - 1 */
 	/* constant: random per table, so that collisions can't be chosen; the multiplier is odd */
 	uint64_t seed, multiplier;
-	struct fdb_writer *writer;  /* control thread only */
+	struct fdb_writer *writer; /* control thread only */
 };
 
 /* The six bytes at mac may stand anywhere; reads exactly six. */
@@ -201,8 +201,8 @@ int fdb_del(struct fdb *fdb, fdb_key key);
 
 /* What a flush takes; the zero value with port = vlan = -1 takes every learnt address. */
 struct fdb_filter {
-	int port;	   /* -1 = any */
-	int vlan;	   /* -1 = any */
+	int port; /* -1 = any */
+	int vlan; /* -1 = any */
 	bool statics_also;
 };
 unsigned fdb_flush(struct fdb *fdb, const struct fdb_filter *filter);

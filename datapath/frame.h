@@ -20,15 +20,15 @@
 #include <stdalign.h>
 #include <stdint.h>
 
-#define FRAME_BURST 64		/* frames taken from a queue in one visit */
+#define FRAME_BURST       64     /* frames taken from a queue in one visit */
 #define FRAME_BURST_BYTES 131072 /* and bytes: what one visit may cost the other queues */
-#define FRAME_HEADROOM 64	/* room in front of data, for VLAN tags */
-#define FRAME_WHOLE 256		/* frames up to this length are copied whole */
-#define FRAME_PREFIX 128	/* of longer ones, this many bytes */
-#define FRAME_SEGS 1024		/* segments of all frames of a burst */
-#define FRAME_CHAIN_MAX 64	/* segments of one frame, a guest's longest useful chain */
-#define FRAME_LEN_MAX 65553	/* 64 KiB - 1 of IP packet, Ethernet header and one VLAN tag less 0 */
-#define FRAME_LEN_MIN 14	/* an Ethernet header */
+#define FRAME_HEADROOM    64     /* room in front of data, for VLAN tags */
+#define FRAME_WHOLE       256    /* frames up to this length are copied whole */
+#define FRAME_PREFIX      128    /* of longer ones, this many bytes */
+#define FRAME_SEGS        1024   /* segments of all frames of a burst */
+#define FRAME_CHAIN_MAX   64     /* segments of one frame, a guest's longest useful chain */
+#define FRAME_LEN_MAX     65553 /* 64 KiB - 1 of IP packet, Ethernet header and one VLAN tag less 0 */
+#define FRAME_LEN_MIN     14    /* an Ethernet header */
 
 /*
  * What a frame needs done before it may leave on a wire, and what a receiver can take over
@@ -38,10 +38,10 @@
 #define OFFLOAD_CSUM 0x01 /* the checksum at csum_start + csum_offset is incomplete */
 #define OFFLOAD_TSO4 0x02
 #define OFFLOAD_TSO6 0x04
-#define OFFLOAD_ECN 0x08 /* TSO with the CWR bit set in the first segment only */
-#define OFFLOAD_UFO 0x10 /* UDP to be cut into IP fragments */
-#define OFFLOAD_USO 0x20 /* UDP to be cut into datagrams (GSO_UDP_L4) */
-#define OFFLOAD_GSO (OFFLOAD_TSO4 | OFFLOAD_TSO6 | OFFLOAD_UFO | OFFLOAD_USO)
+#define OFFLOAD_ECN  0x08 /* TSO with the CWR bit set in the first segment only */
+#define OFFLOAD_UFO  0x10 /* UDP to be cut into IP fragments */
+#define OFFLOAD_USO  0x20 /* UDP to be cut into datagrams (GSO_UDP_L4) */
+#define OFFLOAD_GSO  (OFFLOAD_TSO4 | OFFLOAD_TSO6 | OFFLOAD_UFO | OFFLOAD_USO)
 
 struct frame_seg {
 	const uint8_t *addr;
@@ -50,14 +50,14 @@ struct frame_seg {
 };
 
 struct frame {
-	uint8_t *data;		      /* first byte of the Ethernet header, in private memory */
+	uint8_t *data;                /* first byte of the Ethernet header, in private memory */
 	const struct frame_seg *segs; /* the bytes behind the private ones, in order */
-	uint32_t len;		      /* all bytes, FRAME_LEN_MIN..FRAME_LEN_MAX */
-	uint16_t head_len;	      /* private bytes at data; == len when seg_count is 0 */
+	uint32_t len;                 /* all bytes, FRAME_LEN_MIN..FRAME_LEN_MAX */
+	uint16_t head_len;            /* private bytes at data; == len when seg_count is 0 */
 	uint16_t seg_count;
 
 	/* Offload request; positions count from data[0].  All zero for a plain frame. */
-	uint8_t needs;	  /* OFFLOAD_... */
+	uint8_t needs;    /* OFFLOAD_... */
 	uint8_t verified; /* 1: the sender vouches for the checksum (virtio DATA_VALID) */
 	uint16_t gso_size;
 	uint16_t hdr_len; /* bytes of headers in front of the first segment's payload, a hint */
@@ -65,13 +65,13 @@ struct frame {
 	uint16_t csum_offset; /* from csum_start */
 
 	/* Filled by classification (datapath/forward.c). */
-	uint16_t vlan;	   /* the VLAN the frame belongs to on this bridge, 0..4094 */
-	uint16_t tci;	   /* 802.1Q tag control: PCP and DEI to carry, VID = vlan */
-	uint8_t tagged;	   /* 1: data holds an outer tag right now */
+	uint16_t vlan;     /* the VLAN the frame belongs to on this bridge, 0..4094 */
+	uint16_t tci;      /* 802.1Q tag control: PCP and DEI to carry, VID = vlan */
+	uint8_t tagged;    /* 1: data holds an outer tag right now */
 	uint8_t received;  /* 1: the form the frame was received in (tagged) */
 	uint16_t tag_type; /* EtherType of the outer tag: 0x8100 or 0x88a8 */
 	uint16_t priority; /* 1: the tag it was received with said VID 0 */
-	uint64_t hash;	   /* of destination address and VLAN, for the MAC table */
+	uint64_t hash;     /* of destination address and VLAN, for the MAC table */
 } __attribute__((aligned(64)));
 
 struct frame_slot {
@@ -81,10 +81,11 @@ struct frame_slot {
 
 /* What one visit of a receive queue brought. */
 struct burst {
-	uint16_t count;	   /* frames[0..count) */
+	uint16_t count; /* frames[0..count) */
 	uint16_t segs_used;
-	uint32_t bytes;	   /* sum of the frames' len */
-	void *cookie[FRAME_BURST]; /* the source port's own note per frame (an mbuf), until rx_done */
+	uint32_t bytes; /* sum of the frames' len */
+	void *cookie
+		[FRAME_BURST]; /* the source port's own note per frame (an mbuf), until rx_done */
 	struct frame frames[FRAME_BURST];
 	struct frame_seg segs[FRAME_SEGS];
 	struct frame_slot slots[FRAME_BURST];

@@ -20,8 +20,9 @@
 /* What of a struct frame survives, and where a handed-off frame goes. */
 struct mbuf_note {
 	struct frame frame; /* data and segs are meaningless here */
-	uint16_t port;	    /* destination */
+	uint16_t port;      /* destination */
 	uint16_t queue;
+	uint32_t generation; /* of the destination, see snapshot_port */
 };
 
 /* The daemon's pool; created at the first call, on the control thread.  NULL and err on failure. */
@@ -38,7 +39,7 @@ mbuf_note(struct rte_mbuf *m)
 
 /*
  * worker: appends a frame to the burst that describes this mbuf: head copied, the rest as segments
- * into the mbuf, cookie = the mbuf.  false when the burst has no room (nothing is changed then).
+ * into the mbuf, cookie = the mbuf; the offload request and tag state come from the note.  false when the burst has no room (nothing is changed then).
  */
 bool mbuf_to_burst(struct rte_mbuf *m, struct burst *burst);
 

@@ -49,7 +49,8 @@ int offload_complete(struct offload *offload, const struct frame *in, unsigned a
 	struct frame **out, unsigned *count);
 
 /* The parts, for tests, fuzzers and the bench's own traffic. */
-uint32_t offload_sum(const void *bytes, size_t len, uint32_t sum); /* not folded, big endian order kept */
-uint16_t offload_fold(uint32_t sum);				   /* complement of the folded sum */
+uint32_t offload_sum(
+	const void *bytes, size_t len, uint32_t sum); /* not folded, big endian order kept */
+uint16_t offload_fold(uint32_t sum);                  /* complement of the folded sum */
 
 #endif

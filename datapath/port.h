@@ -36,20 +36,20 @@
 #include "datapath/frame.h"
 #include "lib/ethernet.h"
 
-#define PORT_MAX 1024	   /* ports of the daemon */
-#define PORT_QUEUES_MAX 16 /* queue pairs of a port */
-#define PORT_NAME_SIZE 32
-#define WORKER_MAX 64
+#define PORT_MAX        1024 /* ports of the daemon */
+#define PORT_QUEUES_MAX 16   /* queue pairs of a port */
+#define PORT_NAME_SIZE  32
+#define WORKER_MAX      64
 
 /* Written by one worker each, read by the control thread (relaxed). */
 struct port_counters {
 	uint64_t rx_packets, rx_bytes; /* taken from the port, drops included */
 	uint64_t tx_packets, tx_bytes; /* handed to the port */
-	uint64_t rx_forwarded;	       /* of the received: to one known destination */
-	uint64_t rx_flooded;	       /* of the received: to several */
-	uint64_t rx_copies;	       /* copies sent for the flooded ones */
-	uint64_t tx_segmented;	       /* frames more than arrived: software segmentation */
-	uint64_t tx_csum;	       /* checksums completed in software */
+	uint64_t rx_forwarded;         /* of the received: to one known destination */
+	uint64_t rx_flooded;           /* of the received: to several */
+	uint64_t rx_copies;            /* copies sent for the flooded ones */
+	uint64_t tx_segmented;         /* frames more than arrived: software segmentation */
+	uint64_t tx_csum;              /* checksums completed in software */
 	uint64_t drops[DROP_COUNT];
 } __attribute__((aligned(64)));
 
@@ -100,10 +100,10 @@ struct port_ops {
 struct port {
 	const struct port_ops *ops; /* constant */
 	char name[PORT_NAME_SIZE];  /* constant */
-	uint16_t index;		    /* constant once added: its place in the snapshot */
-	uint16_t rx_queues;	    /* constant: queues to poll, 1..PORT_QUEUES_MAX */
-	uint16_t tx_queues_max;	    /* constant */
-	uint16_t poll_us;	    /* constant: 0 = has wake-ups; else a worker may sleep this long */
+	uint16_t index;             /* constant once added: its place in the snapshot */
+	uint16_t rx_queues;         /* constant: queues to poll, 1..PORT_QUEUES_MAX */
+	uint16_t tx_queues_max;     /* constant */
+	uint16_t poll_us; /* constant: 0 = has wake-ups; else a worker may sleep this long */
 
 	/* Written by the port type at any time, read by workers once per burst (relaxed). */
 	atomic_uint accepts;   /* OFFLOAD_... the receiver agreed to */
@@ -117,7 +117,7 @@ struct port {
 };
 
 /* Zeroes the port and stores the constants.  Queues must be in range. */
-void port_init(struct port *port, const struct port_ops *ops, const char *name,
-	unsigned rx_queues, unsigned tx_queues);
+void port_init(struct port *port, const struct port_ops *ops, const char *name, unsigned rx_queues,
+	unsigned tx_queues);
 
 #endif

@@ -14,11 +14,14 @@ struct port_eth_options {
 	const char *type;   /* "tap", "afpacket", "pcap", "null" */
 	const char *target; /* interface or file name, NULL where the type takes none */
 	unsigned queues;    /* 0 = 1 */
-	uint16_t mtu;	    /* 0 = the driver's */
-	struct mac mac;	    /* zero = the driver's */
+	uint16_t mtu;       /* 0 = the driver's */
+	struct mac mac;     /* zero = the driver's */
 };
 
+/* Step 1 of the port contract (datapath/port.h). */
 int port_eth_create(const struct port_eth_options *options, struct port **port, struct err *err);
+/* After datapath_port_add(): starts the wake-ups. */
+int port_eth_open(struct port *port, struct err *err);
 
 struct port_eth_status {
 	bool link_up;

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * classify: VLAN membership on the way in, tag form on the way out (IEEE 802.1Q-2022 clauses 6.9
+ * and 8.6, port modes as ovs-vswitchd.conf.db(5) describes them).  Reads and writes the private
+ * head of a frame only.
+ */
+#ifndef DATAPATH_CLASSIFY_H
+#define DATAPATH_CLASSIFY_H
+
+#include <nmmintrin.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+
+#include "datapath/snapshot.h"
+
+#define ETHERTYPE_VLAN   0x8100
+#define ETHERTYPE_QINQ   0x88a8
+#define ETHERNET_TYPE_AT 12
+#define ETHERNET_HEADER  14
+#define VLAN_TAG         4
+#define VLAN_VID_MASK    0x0fff
+#define VLAN_PCP_MASK    0xf000 /* PCP and DEI */
+
+static inline uint16_t
+classify_load16(const uint8_t *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, 2);
+	return rte_be_to_cpu_16(v);
+}
+
+static inline bool
+classify_is_tag(uint16_t ethertype)
+{
+	return ethertype == ETHERTYPE_VLAN || ethertype == ETHERTYPE_QINQ;
+}
+
+/* Does the port carry this VLAN? */
+static inline bool
+classify_carries(const struct snapshot_port *p, unsigned vlan)
+{
+	switch (p->vlan_mode) {
+	case VLAN_TRUNK:
+		return p->all_vlans || vlan_set_has(&p->trunks, vlan);
+	case VLAN_ACCESS:
+	case VLAN_DOT1Q_TUNNEL:
+		return vlan == p->tag;
+	default:
+		return vlan == p->tag || p->all_vlans || vlan_set_has(&p->trunks, vlan);
+	}
+}
+
+/*
+ * Finds the VLAN of a received frame and describes its tag in the frame.  Returns DROP_COUNT when
+ * the frame may enter, else the reason why not.
+ */
+static inline enum drop
+classify_vlan(const struct snapshot_port *p, struct frame *f)
+{
+	uint16_t type = classify_load16(f->data + ETHERNET_TYPE_AT);
+	unsigned vid = 0;
+
+	f->tagged = 0;
+	f->tci = 0;
+	f->tag_type = ETHERTYPE_VLAN;
+	if (__builtin_expect(classify_is_tag(type), 0)) {
+		uint16_t tci;
+
+		if (f->head_len < ETHERNET_HEADER + VLAN_TAG)
+			return DROP_VLAN_MALFORMED;
+		tci = classify_load16(f->data + ETHERNET_HEADER);
+		vid = tci & VLAN_VID_MASK;
+		if (vid == VLAN_VID_MASK)
+			return DROP_VLAN_MALFORMED;
+		if (p->vlan_mode == VLAN_DOT1Q_TUNNEL) {
+			/* The customer's tag is payload; the bridge's own goes in front of it. */
+			if (!p->all_cvlans && !vlan_set_has(&p->cvlans, vid))
+				return DROP_VLAN_DENIED;
+		} else {
+			f->tagged = 1;
+			f->tci = tci & VLAN_PCP_MASK;
+			f->tag_type = type;
+		}
+	} else if (p->vlan_mode == VLAN_DOT1Q_TUNNEL && !p->all_cvlans &&
+		   !vlan_set_has(&p->cvlans, 0)) {
+		return DROP_VLAN_DENIED;
+	}
+
+	switch (p->vlan_mode) {
+	case VLAN_TRUNK:
+		f->vlan = (uint16_t)vid;
+		if (!p->all_vlans && !vlan_set_has(&p->trunks, vid))
+			return DROP_VLAN_DENIED;
+		break;
+	case VLAN_ACCESS:
+		if (vid)
+			return DROP_VLAN_DENIED;
+		f->vlan = p->tag;
+		break;
+	case VLAN_DOT1Q_TUNNEL:
+		f->vlan = p->tag;
+		f->tag_type = p->qinq_ethtype;
+		break;
+	default:
+		f->vlan = vid ? (uint16_t)vid : p->tag;
+		if (f->vlan != p->tag && !p->all_vlans && !vlan_set_has(&p->trunks, vid))
+			return DROP_VLAN_DENIED;
+		break;
+	}
+	return DROP_COUNT;
+}
+
+static inline void
+classify_shift(struct frame *f, int by)
+{
+	f->len = (uint32_t)((int)f->len + by);
+	f->head_len = (uint16_t)(f->head_len + by);
+	if (f->needs & OFFLOAD_CSUM)
+		f->csum_start = (uint16_t)(f->csum_start + by);
+	if (f->hdr_len)
+		f->hdr_len = (uint16_t)(f->hdr_len + by);
+}
+
+static inline void
+classify_push(struct frame *f)
+{
+	f->data -= VLAN_TAG;
+	memmove(f->data, f->data + VLAN_TAG, 2 * MAC_LEN);
+	classify_shift(f, VLAN_TAG);
+	f->tagged = 1;
+}
+
+static inline void
+classify_pop(struct frame *f)
+{
+	memmove(f->data + VLAN_TAG, f->data, 2 * MAC_LEN);
+	f->data += VLAN_TAG;
+	classify_shift(f, -VLAN_TAG);
+	f->tagged = 0;
+}
+
+/* Brings the frame into the form in which it leaves by this port. */
+static inline void
+classify_form(const struct snapshot_port *p, struct frame *f)
+{
+	unsigned vid = f->vlan;
+	bool tag;
+
+	if (p->vlan_mode == VLAN_ACCESS || p->vlan_mode == VLAN_DOT1Q_TUNNEL ||
+		(p->vlan_mode == VLAN_NATIVE_UNTAGGED && vid == p->tag))
+		vid = 0;
+	tag = vid || (p->priority_tags && p->vlan_mode != VLAN_DOT1Q_TUNNEL &&
+			     (p->priority_tags == PRIORITY_TAGS_ALWAYS || f->tci));
+	if (__builtin_expect(!tag && !f->tagged, 1))
+		return;
+	if (tag) {
+		uint16_t field[2] = {
+			rte_cpu_to_be_16(f->tag_type), rte_cpu_to_be_16((uint16_t)(f->tci | vid))};
+
+		if (!f->tagged)
+			classify_push(f);
+		memcpy(f->data + ETHERNET_TYPE_AT, field, sizeof(field));
+	} else {
+		classify_pop(f);
+	}
+}
+
+/* Does the port send this frame's VLAN, and its customer VLAN where that is limited? */
+static inline bool
+classify_sends(const struct snapshot_port *p, const struct frame *f)
+{
+	const uint8_t *inner = f->data + ETHERNET_TYPE_AT + (f->tagged ? VLAN_TAG : 0);
+	unsigned vid = 0;
+
+	if (!classify_carries(p, f->vlan))
+		return false;
+	if (__builtin_expect(p->vlan_mode != VLAN_DOT1Q_TUNNEL || p->all_cvlans, 1))
+		return true;
+	if (inner + 2 + 2 <= f->data + f->head_len && classify_is_tag(classify_load16(inner)))
+		vid = classify_load16(inner + 2) & VLAN_VID_MASK;
+	return vlan_set_has(&p->cvlans, vid);
+}
+
+/*
+ * A number that is the same for all frames of a flow and the same however often it is asked; from
+ * addresses, and ports where the frame shows them.  Fragments of a datagram keep together.
+ */
+static inline uint32_t
+classify_flow_hash(const struct frame *f)
+{
+	const uint8_t *l3 = f->data + ETHERNET_HEADER, *end = f->data + f->head_len;
+	uint16_t type = classify_load16(f->data + ETHERNET_TYPE_AT);
+	uint64_t word[2] = {0};
+	uint32_t hash, ports;
+	uint8_t protocol;
+
+	memcpy(word, f->data, 2 * MAC_LEN);
+	hash = (uint32_t)_mm_crc32_u64(_mm_crc32_u64(0, word[0]), word[1]);
+	for (unsigned tags = 0; tags < 2 && classify_is_tag(type) && l3 + VLAN_TAG <= end; tags++) {
+		type = classify_load16(l3 + 2);
+		l3 += VLAN_TAG;
+	}
+	if (type == 0x0800 && l3 + 20 <= end) {
+		unsigned header = (l3[0] & 15) * 4u;
+
+		memcpy(word, l3 + 12, 8);
+		hash = (uint32_t)_mm_crc32_u64(hash, word[0]);
+		protocol = l3[9];
+		if (classify_load16(l3 + 6) & 0x3fff)
+			return hash;
+		l3 += header < 20 ? 20 : header;
+	} else if (type == 0x86dd && l3 + 40 <= end) {
+		uint64_t addresses[4];
+
+		memcpy(addresses, l3 + 8, sizeof(addresses));
+		for (unsigned i = 0; i < 4; i++)
+			hash = (uint32_t)_mm_crc32_u64(hash, addresses[i]);
+		protocol = l3[6];
+		l3 += 40;
+	} else {
+		return hash;
+	}
+	if ((protocol != 6 && protocol != 17) || l3 + 4 > end)
+		return hash;
+	memcpy(&ports, l3, 4);
+	return _mm_crc32_u32(hash, ports);
+}
+
+#endif

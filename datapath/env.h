@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * env: DPDK's environment (EAL), in memory, leaving no file behind.
+ */
+#ifndef DATAPATH_ENV_H
+#define DATAPATH_ENV_H
+
+#include <stdbool.h>
+
+#include "lib/err.h"
+
+/* Once per process, on the control thread.  hugepages: used when there are some free. */
+int env_start(bool hugepages, bool pci, struct err *err);
+void env_stop(void);
+/* Are hugepages in use? */
+bool env_hugepages(void);
+
+#endif

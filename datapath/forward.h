@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * forward: one burst from a receive queue to the ports it is for.
+ */
+#ifndef DATAPATH_FORWARD_H
+#define DATAPATH_FORWARD_H
+
+#include "datapath/worker.h"
+
+/* worker: visits one receive queue; returns the number of frames it brought. */
+unsigned forward_queue(struct worker *w, const struct snapshot_poll *poll);
+
+/* worker: delivers what other workers handed over; returns the number of frames. */
+unsigned forward_handoff(struct worker *w);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_mempool.h>
+
+#include "datapath/mbuf.h"
+
+#define POOL_MBUFS 8191 /* about 20 MiB when all have been used */
+#define POOL_CACHE 128
+
+struct rte_mempool *
+mbuf_pool(struct err *err)
+{
+	static struct rte_mempool *pool;
+
+	if (pool)
+		return pool;
+	pool = rte_pktmbuf_pool_create("patchbay", POOL_MBUFS, POOL_CACHE,
+		RTE_ALIGN(sizeof(struct mbuf_note), RTE_MBUF_PRIV_ALIGN),
+		RTE_PKTMBUF_HEADROOM + MBUF_DATA, SOCKET_ID_ANY);
+	if (!pool)
+		err_set(err, -ENOMEM,
+			"no memory for %u packet buffers (%s): free some, or give the "
+			"daemon more with hugepages",
+			POOL_MBUFS, rte_strerror(rte_errno));
+	return pool;
+}
+
+/* Appends bytes to the chain that starts at head; *tail is its last mbuf. */
+static bool
+append(struct rte_mempool *pool, struct rte_mbuf *head, struct rte_mbuf **tail, const uint8_t *from,
+	uint32_t len)
+{
+	while (len) {
+		uint32_t room = rte_pktmbuf_tailroom(*tail), n = len < room ? len : room;
+
+		if (!n) {
+			struct rte_mbuf *next = rte_pktmbuf_alloc(pool);
+
+			if (!next)
+				return false;
+			(*tail)->next = next;
+			*tail = next;
+			head->nb_segs++;
+			continue;
+		}
+		memcpy(rte_pktmbuf_mtod_offset(*tail, uint8_t *, (*tail)->data_len), from, n);
+		(*tail)->data_len = (uint16_t)((*tail)->data_len + n);
+		head->pkt_len += n;
+		from += n;
+		len -= n;
+	}
+	return true;
+}
+
+struct rte_mbuf *
+mbuf_from_frame(struct rte_mempool *pool, const struct frame *frame)
+{
+	struct rte_mbuf *head = rte_pktmbuf_alloc(pool), *tail = head;
+	bool ok;
+
+	if (!head)
+		return NULL;
+	ok = append(pool, head, &tail, frame->data, frame->head_len);
+	for (unsigned s = 0; ok && s < frame->seg_count; s++)
+		ok = append(pool, head, &tail, frame->segs[s].addr, frame->segs[s].len);
+	if (!ok) {
+		rte_pktmbuf_free(head);
+		return NULL;
+	}
+	mbuf_note(head)->frame = *frame;
+	return head;
+}
+
+bool
+mbuf_to_burst(struct rte_mbuf *m, struct burst *burst)
+{
+	const struct frame *note = &mbuf_note(m)->frame;
+	struct frame_seg *segs = &burst->segs[burst->segs_used];
+	uint32_t len = rte_pktmbuf_pkt_len(m), head, skip;
+	struct frame *f = &burst->frames[burst->count];
+	uint8_t *bytes = burst->slots[burst->count].bytes;
+	const uint8_t *read;
+	unsigned n = 0;
+
+	if (burst->count == FRAME_BURST || burst->segs_used + m->nb_segs > FRAME_SEGS)
+		return false;
+	head = len <= FRAME_WHOLE ? len : FRAME_PREFIX;
+	read = rte_pktmbuf_read(m, 0, head, bytes);
+	if (!read)
+		return false;
+	if (read != bytes)
+		memcpy(bytes, read, head);
+	skip = head;
+	for (const struct rte_mbuf *s = m; s; s = s->next) {
+		uint32_t from = skip < s->data_len ? skip : s->data_len;
+
+		skip -= from;
+		if (s->data_len == from)
+			continue;
+		segs[n].addr = rte_pktmbuf_mtod_offset(s, const uint8_t *, from);
+		segs[n++].len = s->data_len - from;
+	}
+	*f = *note;
+	f->data = bytes;
+	f->segs = segs;
+	f->len = len;
+	f->head_len = (uint16_t)head;
+	f->seg_count = (uint16_t)n;
+	burst->cookie[burst->count++] = m;
+	burst->segs_used = (uint16_t)(burst->segs_used + n);
+	burst->bytes += len;
+	return true;
+}

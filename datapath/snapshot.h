@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * snapshot: everything a worker needs to know of bridges and ports, as one immutable object.
+ *
+ * Built and published by datapath.c (control thread), loaded once per turn by each worker, freed
+ * after a grace period.  A worker may hold one snapshot while the MAC table already names ports of
+ * the next: every port index that comes from a table is checked against port_count and the bridge.
+ */
+#ifndef DATAPATH_SNAPSHOT_H
+#define DATAPATH_SNAPSHOT_H
+
+#include <rte_meter.h>
+
+#include "datapath/datapath.h"
+
+struct snapshot_bridge {
+	struct fdb *fdb; /* NULL = free slot */
+	bool forward_bpdu;
+	bool has_flood_vlans;
+	struct vlan_set flood_vlans;
+	uint16_t member_count;
+	const uint16_t *members; /* port indexes */
+};
+
+struct snapshot_port {
+	struct port *port;                    /* NULL = free slot */
+	const struct snapshot_bridge *bridge; /* NULL = detached */
+	uint32_t generation;                  /* differs for each port that ever had this index */
+	uint8_t vlan_mode;                    /* enum vlan_mode */
+	uint8_t priority_tags;                /* enum priority_tags */
+	bool all_vlans;                       /* trunks is empty */
+	bool all_cvlans;
+	uint16_t tag;
+	uint16_t qinq_ethtype;
+	uint32_t max_len; /* frame length limit without tag: MTU + 14, or UINT32_MAX */
+	bool drop_reserved, mac_lock;
+	bool storm;
+	struct mac mac;
+	uint8_t tx_worker[PORT_QUEUES_MAX]; /* owner of each transmit queue */
+	uint32_t tx_held;                   /* queues that even the owner may not write yet */
+	struct vlan_set trunks, cvlans;
+	struct rte_meter_srtcm_profile storm_profile; /* one token per frame */
+};
+
+struct snapshot_poll {
+	uint16_t port;
+	uint16_t queue;
+};
+
+struct snapshot_worker {
+	unsigned poll_count;
+	const struct snapshot_poll *poll;
+	bool hold;         /* leave the hand-off ring alone: a queue is on its way here */
+	unsigned sleep_us; /* longest sleep its ports allow; 0 = until woken */
+};
+
+struct snapshot {
+	unsigned port_count; /* slots, some free */
+	unsigned worker_count;
+	struct snapshot_port *ports;
+	struct snapshot_bridge *bridges; /* [BRIDGE_MAX] */
+	struct snapshot_worker *workers; /* [worker_count] */
+};
+
+#endif

@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include <rte_common.h>
+
+#include "datapath/classify.h"
+#include "datapath/mbuf.h"
+#include "datapath/topology.h"
+#include "lib/clock.h"
+
+#define STORM_BURST_FACTOR 2 /* tokens that may be saved up, in seconds of the rate */
+
+struct bridge_slot {
+	bool used;
+	struct bridge_settings settings;
+	struct fdb *fdb;
+};
+
+struct port_slot {
+	struct port *port; /* NULL = free */
+	struct port_settings settings;
+	uint32_t generation;
+	uint8_t worker[PORT_QUEUES_MAX]; /* of each queue pair */
+	uint32_t held;                   /* queue pairs on their way to another worker */
+};
+
+static struct {
+	unsigned workers;
+	uint32_t generation;
+	struct bridge_slot bridges[BRIDGE_MAX];
+	struct port_slot ports[PORT_MAX];
+} topology;
+
+/* ---- snapshots ---- */
+
+void
+snapshot_free(struct snapshot *s)
+{
+	if (!s)
+		return;
+	for (unsigned b = 0; s->bridges && b < BRIDGE_MAX; b++)
+		free((void *)(uintptr_t)s->bridges[b].members);
+	for (unsigned w = 0; s->workers && w < s->worker_count; w++)
+		free((void *)(uintptr_t)s->workers[w].poll);
+	free(s->ports);
+	free(s->bridges);
+	free(s->workers);
+	free(s);
+}
+
+static unsigned
+port_slots(void)
+{
+	unsigned n = PORT_MAX;
+
+	while (n && !topology.ports[n - 1].port)
+		n--;
+	return n;
+}
+
+static void
+describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snapshot *s)
+{
+	const struct port_settings *set = &slot->settings;
+	struct rte_meter_srtcm_params storm = {.cir = set->storm_pps,
+		.cbs = (uint64_t)set->storm_pps * STORM_BURST_FACTOR,
+		.ebs = 0};
+
+	p->port = slot->port;
+	p->bridge = set->bridge >= 0 ? &s->bridges[set->bridge] : NULL;
+	p->generation = slot->generation;
+	p->vlan_mode = (uint8_t)set->vlan_mode;
+	p->priority_tags = (uint8_t)set->priority_tags;
+	p->all_vlans = vlan_set_is_empty(&set->trunks);
+	p->all_cvlans = vlan_set_is_empty(&set->cvlans);
+	p->tag = set->tag;
+	p->qinq_ethtype = set->qinq_ethtype ? set->qinq_ethtype : ETHERTYPE_QINQ;
+	p->max_len = set->mtu ? (uint32_t)set->mtu + ETHERNET_HEADER : UINT32_MAX - VLAN_TAG;
+	p->drop_reserved = set->drop_reserved;
+	p->mac_lock = set->mac_lock;
+	p->mac = set->mac;
+	p->trunks = set->trunks;
+	p->cvlans = set->cvlans;
+	p->storm = set->storm_pps && !rte_meter_srtcm_profile_config(&p->storm_profile, &storm);
+	memcpy(p->tx_worker, slot->worker, sizeof(p->tx_worker));
+	p->tx_held = slot->held;
+}
+
+static int
+describe_bridge(struct snapshot_bridge *b, unsigned index)
+{
+	const struct bridge_slot *slot = &topology.bridges[index];
+	uint16_t *members;
+
+	b->fdb = slot->fdb;
+	b->forward_bpdu = slot->settings.forward_bpdu;
+	b->flood_vlans = slot->settings.flood_vlans;
+	b->has_flood_vlans = !vlan_set_is_empty(&b->flood_vlans);
+	for (unsigned p = 0; p < PORT_MAX; p++)
+		b->member_count +=
+			topology.ports[p].port && topology.ports[p].settings.bridge == (int)index;
+	members = calloc(b->member_count + 1u, sizeof(*members));
+	if (!members)
+		return -ENOMEM;
+	b->members = members;
+	for (unsigned p = 0; p < PORT_MAX; p++)
+		if (topology.ports[p].port && topology.ports[p].settings.bridge == (int)index)
+			*members++ = (uint16_t)p;
+	return 0;
+}
+
+/* The receive queues of one worker; held ones belong to nobody for a moment. */
+static int
+describe_worker(struct snapshot_worker *w, unsigned id, unsigned slots)
+{
+	struct snapshot_poll *poll = calloc(slots * PORT_QUEUES_MAX + 1, sizeof(*poll));
+
+	if (!poll)
+		return -ENOMEM;
+	w->poll = poll;
+	for (unsigned p = 0; p < slots; p++) {
+		const struct port_slot *slot = &topology.ports[p];
+
+		for (unsigned q = 0; slot->port && q < slot->port->rx_queues; q++) {
+			if (slot->worker[q] != id)
+				continue;
+			if (slot->held & 1u << q) {
+				w->hold = true;
+				continue;
+			}
+			poll[w->poll_count].port = (uint16_t)p;
+			poll[w->poll_count++].queue = (uint16_t)q;
+			if (slot->port->poll_us &&
+				(!w->sleep_us || slot->port->poll_us < w->sleep_us))
+				w->sleep_us = slot->port->poll_us;
+		}
+	}
+	return 0;
+}
+
+static struct snapshot *
+snapshot_build(void)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+	unsigned slots = port_slots();
+	int r = 0;
+
+	if (!s)
+		return NULL;
+	s->port_count = slots;
+	s->worker_count = topology.workers;
+	s->ports = aligned_alloc(64, RTE_ALIGN((slots + 1) * sizeof(*s->ports), 64));
+	s->bridges = calloc(BRIDGE_MAX, sizeof(*s->bridges));
+	s->workers = calloc(topology.workers, sizeof(*s->workers));
+	if (!s->ports || !s->bridges || !s->workers) {
+		snapshot_free(s);
+		return NULL;
+	}
+	memset(s->ports, 0, (slots + 1) * sizeof(*s->ports));
+	for (unsigned b = 0; b < BRIDGE_MAX; b++)
+		if (topology.bridges[b].used)
+			r |= describe_bridge(&s->bridges[b], b);
+	for (unsigned p = 0; p < slots; p++)
+		if (topology.ports[p].port)
+			describe_port(&s->ports[p], &topology.ports[p], s);
+	for (unsigned w = 0; w < topology.workers; w++)
+		r |= describe_worker(&s->workers[w], w, slots);
+	if (r) {
+		snapshot_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static int
+publish(void)
+{
+	struct snapshot *s = snapshot_build();
+
+	return s ? datapath_publish(s) : -ENOMEM;
+}
+
+static int
+publish_error(struct err *err, int r)
+{
+	if (r == -ETIMEDOUT)
+		return err_set(err, r,
+			"a worker has not answered for %u ms: see `patchbay worker show`",
+			DATAPATH_GRACE_MS);
+	return err_set(err, r, "no memory for the change: %s", strerror(-r));
+}
+
+int
+topology_start(unsigned workers, struct snapshot **first, struct err *err)
+{
+	topology.workers = workers;
+	*first = snapshot_build();
+	return *first ? 0 : err_set(err, -ENOMEM, "no memory to start");
+}
+
+void
+topology_stop(struct snapshot *last)
+{
+	snapshot_free(last);
+	for (unsigned b = 0; b < BRIDGE_MAX; b++)
+		fdb_destroy(topology.bridges[b].fdb);
+	memset(&topology, 0, sizeof(topology));
+}
+
+/* ---- bridges ---- */
+
+int
+datapath_bridge_add(const struct bridge_settings *settings, unsigned *bridge, struct err *err)
+{
+	struct bridge_slot *slot;
+	unsigned b = 0;
+	int r;
+
+	while (b < BRIDGE_MAX && topology.bridges[b].used)
+		b++;
+	if (b == BRIDGE_MAX)
+		return err_set(err, -ENOSPC, "%u bridges exist, more are not possible", BRIDGE_MAX);
+	slot = &topology.bridges[b];
+	r = fdb_create(&slot->fdb, settings->fdb_capacity, err);
+	if (r)
+		return r;
+	slot->settings = *settings;
+	slot->used = true;
+	r = publish();
+	if (r) {
+		slot->used = false;
+		fdb_destroy(slot->fdb);
+		slot->fdb = NULL;
+		return publish_error(err, r);
+	}
+	*bridge = b;
+	return 0;
+}
+
+int
+datapath_bridge_set(unsigned bridge, const struct bridge_settings *settings, struct err *err)
+{
+	struct bridge_slot *slot = &topology.bridges[bridge], old = *slot;
+	int r;
+
+	if (settings->fdb_capacity != slot->settings.fdb_capacity) {
+		r = fdb_create(&slot->fdb, settings->fdb_capacity, err);
+		if (r) {
+			slot->fdb = old.fdb;
+			return r;
+		}
+		for (unsigned p = 0; p < PORT_MAX; p++)
+			if (topology.ports[p].port &&
+				topology.ports[p].settings.bridge == (int)bridge)
+				fdb_set_port_limit(
+					slot->fdb, p, topology.ports[p].settings.mac_limit);
+		fdb_copy(slot->fdb, old.fdb);
+	}
+	slot->settings = *settings;
+	r = publish();
+	if (r == -ENOMEM) {
+		if (slot->fdb != old.fdb)
+			fdb_destroy(slot->fdb);
+		*slot = old;
+	} else if (!r && slot->fdb != old.fdb) {
+		fdb_destroy(old.fdb);
+	}
+	return r ? publish_error(err, r) : 0;
+}
+
+int
+datapath_bridge_del(unsigned bridge)
+{
+	struct bridge_slot *slot = &topology.bridges[bridge];
+	int r;
+
+	for (unsigned p = 0; p < PORT_MAX; p++)
+		if (topology.ports[p].port && topology.ports[p].settings.bridge == (int)bridge)
+			return -EBUSY;
+	slot->used = false;
+	r = publish();
+	if (r == -ENOMEM) {
+		slot->used = true;
+		return r;
+	}
+	if (!r)
+		fdb_destroy(slot->fdb);
+	slot->fdb = NULL;
+	return 0;
+}
+
+struct fdb *
+datapath_bridge_fdb(unsigned bridge)
+{
+	return topology.bridges[bridge].fdb;
+}
+
+/* ---- ports ---- */
+
+struct port *
+topology_port(unsigned index)
+{
+	return index < PORT_MAX ? topology.ports[index].port : NULL;
+}
+
+/* The worker with the fewest queues. */
+static unsigned
+idlest_worker(void)
+{
+	unsigned load[WORKER_MAX] = {0}, best = 0;
+
+	for (unsigned p = 0; p < PORT_MAX; p++)
+		for (unsigned q = 0;
+			topology.ports[p].port && q < topology.ports[p].port->rx_queues; q++)
+			load[topology.ports[p].worker[q]]++;
+	for (unsigned w = 1; w < topology.workers; w++)
+		if (load[w] < load[best])
+			best = w;
+	return best;
+}
+
+/* Copies between workers need packet buffers. */
+static int
+need_pool(struct err *err)
+{
+	struct rte_mempool *pool;
+
+	if (topology.workers < 2)
+		return 0;
+	pool = mbuf_pool(err);
+	if (!pool)
+		return -ENOMEM;
+	datapath_give_pool(pool);
+	return 0;
+}
+
+int
+datapath_port_add(struct port *port, const struct port_settings *settings, struct err *err)
+{
+	struct port_slot *slot;
+	unsigned p = 0;
+	size_t size = topology.workers * sizeof(*port->counters);
+	int r = need_pool(err);
+
+	if (r)
+		return r;
+	while (p < PORT_MAX && topology.ports[p].port)
+		p++;
+	if (p == PORT_MAX)
+		return err_set(err, -ENOSPC, "%u ports exist, more are not possible", PORT_MAX);
+	port->counters = aligned_alloc(64, size);
+	if (!port->counters)
+		return err_set(err, -ENOMEM, "no memory for the port's counters");
+	memset(port->counters, 0, size);
+	port->index = (uint16_t)p;
+
+	slot = &topology.ports[p];
+	memset(slot, 0, sizeof(*slot));
+	slot->settings = *settings;
+	slot->generation = ++topology.generation;
+	slot->port = port;
+	for (unsigned q = 0; q < PORT_QUEUES_MAX; q++)
+		slot->worker[q] =
+			(uint8_t)(q < port->rx_queues ? idlest_worker() : q % topology.workers);
+	if (settings->bridge >= 0)
+		fdb_set_port_limit(topology.bridges[settings->bridge].fdb, p, settings->mac_limit);
+	r = publish();
+	if (r) {
+		slot->port = NULL;
+		if (r != -ETIMEDOUT)
+			free(port->counters);
+		port->counters = NULL;
+		return publish_error(err, r);
+	}
+	return 0;
+}
+
+static void
+flush_port(int bridge, unsigned port, bool statics_also)
+{
+	struct fdb_filter filter = {.port = (int)port, .vlan = -1, .statics_also = statics_also};
+
+	if (bridge >= 0)
+		fdb_flush(topology.bridges[bridge].fdb, &filter);
+}
+
+int
+datapath_port_set(struct port *port, const struct port_settings *settings, struct err *err)
+{
+	struct port_slot *slot = &topology.ports[port->index];
+	struct port_settings old = slot->settings;
+	int r;
+
+	slot->settings = *settings;
+	r = publish();
+	if (r == -ENOMEM) {
+		slot->settings = old;
+		return publish_error(err, r);
+	}
+	if (old.bridge != settings->bridge)
+		flush_port(old.bridge, port->index, true);
+	if (settings->bridge >= 0)
+		fdb_set_port_limit(
+			topology.bridges[settings->bridge].fdb, port->index, settings->mac_limit);
+	return r ? publish_error(err, r) : 0;
+}
+
+void
+datapath_port_del(struct port *port)
+{
+	struct port_slot *slot = &topology.ports[port->index];
+	int r;
+
+	for (unsigned q = 0; q < port->rx_queues; q++)
+		datapath_port_watch(port, q, -1);
+	slot->port = NULL;
+	r = publish();
+	/* Without a snapshot the port can't go; a process that can't get a few KiB in that time dies. */
+	for (uint64_t end = clock_ns() + DATAPATH_GRACE_MS * UINT64_C(1000000); r == -ENOMEM;
+		r = publish())
+		if (clock_ns() > end)
+			abort();
+	flush_port(slot->settings.bridge, port->index, true);
+	if (!r)
+		free(port->counters);
+	port->counters = NULL;
+}
+
+int
+datapath_port_watch(struct port *port, unsigned queue, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+	int epoll = datapath_worker_epoll(topology.ports[port->index].worker[queue]);
+
+	if (port->wake_fd[queue] >= 0)
+		epoll_ctl(epoll, EPOLL_CTL_DEL, port->wake_fd[queue], NULL);
+	port->wake_fd[queue] = -1;
+	if (fd < 0)
+		return 0;
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+		return -errno;
+	port->wake_fd[queue] = fd;
+	return 0;
+}
+
+void
+datapath_port_flush(struct port *port)
+{
+	flush_port(topology.ports[port->index].settings.bridge, port->index, false);
+}
+
+void
+datapath_port_counters(const struct port *port, struct port_counters *sum)
+{
+	uint64_t *to = (uint64_t *)sum;
+
+	memset(sum, 0, sizeof(*sum));
+	for (unsigned w = 0; w < topology.workers; w++) {
+		const uint64_t *from = (const uint64_t *)&port->counters[w];
+
+		for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
+			to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	}
+}
+
+/* ---- queues on workers ---- */
+
+unsigned
+datapath_queue_worker(const struct port *port, unsigned queue)
+{
+	return topology.ports[port->index].worker[queue];
+}
+
+/*
+ * Two steps with a grace period between them.  First nobody polls the queue, and what is sent to it
+ * collects at the new owner, who leaves it alone; when the old owner can't be inside it any more,
+ * the new one starts.
+ */
+int
+datapath_queue_move(struct port *port, unsigned queue, unsigned worker, struct err *err)
+{
+	struct port_slot *slot = &topology.ports[port->index];
+	unsigned old = slot->worker[queue];
+	int fd = port->wake_fd[queue], r;
+
+	if (worker >= topology.workers)
+		return err_set(err, -EINVAL,
+			"worker %u does not exist: there are %u, counted from 0", worker,
+			topology.workers);
+	if (queue >= port->rx_queues)
+		return err_set(err, -EINVAL,
+			"port \"%s\" has no queue %u: it has %u, counted from 0", port->name, queue,
+			port->rx_queues);
+	if (old == worker)
+		return 0;
+	datapath_port_watch(port, queue, -1);
+	slot->worker[queue] = (uint8_t)worker;
+	slot->held = 1u << queue;
+	r = publish();
+	slot->held = 0;
+	if (r == -ENOMEM)
+		slot->worker[queue] = (uint8_t)old;
+	if (!r)
+		r = publish();
+	datapath_port_watch(port, queue, fd);
+	return r ? publish_error(err, r) : 0;
+}
+
+/* ---- the MAC tables ---- */
+
+void
+topology_learn(unsigned port, uint32_t generation, fdb_key key, uint32_t now_s)
+{
+	const struct port_slot *slot = &topology.ports[port];
+
+	if (!slot->port || slot->generation != generation || slot->settings.bridge < 0)
+		return;
+	fdb_learn(topology.bridges[slot->settings.bridge].fdb, key, port, now_s);
+}
+
+void
+topology_age(uint32_t now_s)
+{
+	for (unsigned b = 0; b < BRIDGE_MAX; b++)
+		if (topology.bridges[b].used)
+			fdb_age(topology.bridges[b].fdb, now_s,
+				topology.bridges[b].settings.ageing_s);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * topology: the control thread's own list of bridges and ports, from which snapshots are made.
+ * Inside the datapath folder only; control thread only.
+ */
+#ifndef DATAPATH_TOPOLOGY_H
+#define DATAPATH_TOPOLOGY_H
+
+#include "datapath/snapshot.h"
+
+struct rte_mempool;
+
+/* *first is the empty snapshot to publish. */
+int topology_start(unsigned workers, struct snapshot **first, struct err *err);
+/* Frees everything that is left, with the last snapshot (NULL is fine). */
+void topology_stop(struct snapshot *last);
+
+void topology_learn(unsigned port, uint32_t generation, fdb_key key, uint32_t now_s);
+void topology_age(uint32_t now_s);
+struct port *topology_port(unsigned index); /* NULL = free */
+
+void snapshot_free(struct snapshot *snapshot);
+
+/* ---- what topology.c needs of datapath.c ---- */
+
+/* Publishes, wakes the workers, waits, frees the old snapshot.  -ETIMEDOUT. */
+int datapath_publish(struct snapshot *snapshot);
+void datapath_give_pool(struct rte_mempool *pool);
+int datapath_worker_epoll(unsigned worker);
+
+#endif
