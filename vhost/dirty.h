@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/err.h"
+
 #define DIRTY_PAGE 4096
 
 struct dirty_log {
@@ -17,6 +19,15 @@ struct dirty_log {
 	void *map;
 	size_t map_size;
 };
+
+/*
+ * control thread: maps the log that a front end shares: `size` bytes at `offset` of the file, which
+ * stays the caller's.  -EINVAL with a text (size, wrap, file too short), -ENOMEM.
+ */
+int dirty_log_create(
+	struct dirty_log **log, int fd, uint64_t offset, uint64_t size, struct err *err);
+/* control thread: no ring uses it any more.  NULL is fine. */
+void dirty_log_destroy(struct dirty_log *log);
 
 /* worker: marks [gpa, gpa + len). */
 static inline void

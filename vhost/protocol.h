@@ -126,7 +126,7 @@ struct vhost_message {
 	X(3, SET_OWNER, u64, 0, 0, 0, 0, 0)                                                        \
 	X(4, RESET_OWNER, u64, 0, 0, 0, 0, 0)                                                      \
 	X(5, SET_MEM_TABLE, memory, 8, 264, 1, 8, 0)                                               \
-	X(6, SET_LOG_BASE, log, 16, 16, 1, 1, 0)                                                   \
+	X(6, SET_LOG_BASE, log, 16, 16, 1, 1, 8)                                                   \
 	X(7, SET_LOG_FD, u64, 0, 0, 1, 1, 0)                                                       \
 	X(8, SET_VRING_NUM, state, 8, 8, 0, 0, 0)                                                  \
 	X(9, SET_VRING_ADDR, addr, 40, 40, 0, 0, 0)                                                \
