@@ -17,6 +17,11 @@
 struct vhost_rings {
 	struct port port;			       /* what the datapath sees */
 	_Atomic(struct vring *) ring[VHOST_RINGS_MAX]; /* published; NULL = stopped */
+	/*
+	 * The worker's: the ring it used in this turn.  A ring that is stopped in the middle of a turn
+	 * is still completed and flushed in that turn; the grace period ends after it.
+	 */
+	struct vring *current[VHOST_RINGS_MAX];
 };
 
 /* The operations; `destroy` is the protocol side's to fill in. */

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * rx, tx and arm load the published ring once; what follows in the same turn goes on with that one.
+ * The choice between the ring formats is one branch per burst.
+ */
+#include <stddef.h>
+
+#include "datapath/datapath.h"
+#include "vhost/port_vhost.h"
+#include "vhost/vring_impl.h"
+
+#define RX_RING(queue) (2 * (queue) + 1)
+#define TX_RING(queue) (2 * (queue))
+
+static inline struct vring *
+ring_load(struct port *port, unsigned index)
+{
+	struct vhost_rings *rings = (struct vhost_rings *)port;
+	struct vring *vr = atomic_load_explicit(&rings->ring[index], memory_order_acquire);
+
+	rings->current[index] = vr;
+	return vr;
+}
+
+static inline struct vring *
+ring_current(struct port *port, unsigned index)
+{
+	return ((struct vhost_rings *)port)->current[index];
+}
+
+static void
+vhost_rx(struct port *port, unsigned queue, struct burst *burst, struct port_counters *counters)
+{
+	struct vring *vr = ring_load(port, RX_RING(queue));
+
+	if (!vr || UNLIKELY(vring_broken(vr)))
+		return;
+	if (vr->is_packed)
+		vring_packed_rx(vr, burst, counters);
+	else
+		vring_split_rx(vr, burst, counters);
+	if (UNLIKELY(vring_broken(vr)))
+		datapath_report_broken(port, RX_RING(queue), vring_broken(vr));
+}
+
+static void
+vhost_rx_done(struct port *port, unsigned queue, struct burst *burst)
+{
+	struct vring *vr = ring_current(port, RX_RING(queue));
+
+	(void)burst;
+	if (vr->is_packed)
+		vring_packed_rx_done(vr);
+	else
+		vring_split_rx_done(vr);
+}
+
+static void
+vhost_tx(struct port *port, unsigned queue, const struct frame *frames, const uint8_t *list,
+	unsigned count, struct port_counters *counters)
+{
+	struct vring *vr = ring_load(port, TX_RING(queue));
+
+	if (!vr || UNLIKELY(vring_broken(vr))) {
+		counters->drops[DROP_PORT_DOWN] += count;
+		return;
+	}
+	if (vr->is_packed)
+		vring_packed_tx(vr, frames, list, count, counters);
+	else
+		vring_split_tx(vr, frames, list, count, counters);
+	if (UNLIKELY(vring_broken(vr)))
+		datapath_report_broken(port, TX_RING(queue), vring_broken(vr));
+}
+
+static void
+flush_ring(struct vring *vr)
+{
+	if (!vr)
+		return;
+	if (vr->is_packed)
+		vring_packed_flush(vr);
+	else
+		vring_split_flush(vr);
+}
+
+static void
+vhost_tx_flush(struct port *port, unsigned queue)
+{
+	flush_ring(ring_current(port, TX_RING(queue)));
+}
+
+static void
+vhost_rx_flush(struct port *port, unsigned queue)
+{
+	flush_ring(ring_current(port, RX_RING(queue)));
+}
+
+static bool
+vhost_rx_arm(struct port *port, unsigned queue)
+{
+	struct vring *vr = ring_load(port, RX_RING(queue));
+
+	if (!vr || vring_broken(vr))
+		return false;
+	return vr->is_packed ? vring_packed_arm(vr) : vring_split_arm(vr);
+}
+
+static void
+vhost_rx_disarm(struct port *port, unsigned queue)
+{
+	struct vring *vr = ring_load(port, RX_RING(queue));
+
+	if (!vr || vring_broken(vr))
+		return;
+	if (vr->is_packed)
+		vring_packed_disarm(vr);
+	else
+		vring_split_disarm(vr);
+}
+
+const struct port_ops vhost_rings_ops = {
+	.type = "vhost-user",
+	.rx = vhost_rx,
+	.rx_done = vhost_rx_done,
+	.tx = vhost_tx,
+	.tx_flush = vhost_tx_flush,
+	.rx_flush = vhost_rx_flush,
+	.rx_arm = vhost_rx_arm,
+	.rx_disarm = vhost_rx_disarm,
+};
+
+void
+vhost_rings_start(struct vhost_rings *rings, unsigned index, struct vring *vring)
+{
+	atomic_store_explicit(&rings->ring[index], vring, memory_order_release);
+}
+
+void
+vhost_rings_stop(struct vhost_rings *rings, uint32_t mask, struct vring *stopped[VHOST_RINGS_MAX])
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < VHOST_RINGS_MAX; i++) {
+		stopped[i] = NULL;
+		if (mask >> i & 1)
+			stopped[i] = atomic_exchange(&rings->ring[i], NULL);
+		any |= stopped[i] != NULL;
+	}
+	if (!any)
+		return;
+	/* A worker that hangs inside keeps its rings: leaked rather than freed under it. */
+	if (datapath_synchronize())
+		for (unsigned i = 0; i < VHOST_RINGS_MAX; i++)
+			stopped[i] = NULL;
+}
+
+unsigned
+vhost_accepts(uint64_t features)
+{
+	static const struct {
+		unsigned feature, offload;
+	} rows[] = {
+		{VIRTIO_NET_F_GUEST_TSO4, OFFLOAD_TSO4},
+		{VIRTIO_NET_F_GUEST_TSO6, OFFLOAD_TSO6},
+		{VIRTIO_NET_F_GUEST_ECN, OFFLOAD_ECN},
+		{VIRTIO_NET_F_GUEST_UFO, OFFLOAD_UFO},
+	};
+	unsigned accepts = OFFLOAD_CSUM;
+
+	if (!(features & VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM)))
+		return 0;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (features & VIRTIO_BIT(rows[i].feature))
+			accepts |= rows[i].offload;
+	/* One offload here, two features there: a receiver takes both or none. */
+	if ((features & VIRTIO_BIT(VIRTIO_NET_F_GUEST_USO4)) &&
+		(features & VIRTIO_BIT(VIRTIO_NET_F_GUEST_USO6)))
+		accepts |= OFFLOAD_USO;
+	return accepts;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Threat model: see vring.h.  What is done here works on spans that were translated with their
+ * length and on a private copy of the virtio-net header.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "datapath/offload.h"
+#include "vhost/inflight.h"
+#include "vhost/vring_impl.h"
+
+const char *
+vring_broken_text(enum vring_broken reason)
+{
+	switch (reason) {
+	case VRING_OK:
+		return "";
+	case VRING_BROKEN_AVAIL:
+		return "the available index is ahead by more than the ring's size";
+	case VRING_BROKEN_HEAD:
+		return "a head index lies outside the ring";
+	case VRING_BROKEN_CHAIN:
+		return "a descriptor chain is longer than the ring";
+	}
+	return "unknown";
+}
+
+static bool
+has(uint64_t features, unsigned bit)
+{
+	return features >> bit & 1;
+}
+
+int
+vring_create(struct vring **vring, const struct vring_setup *setup)
+{
+	bool packed = has(setup->features, VIRTIO_F_RING_PACKED);
+	struct vring *vr;
+
+	if (!setup->size || setup->size > VHOST_RING_SIZE_MAX || !setup->memory ||
+		!setup->memory->count || !setup->desc || !setup->avail || !setup->used ||
+		(!packed && setup->size & (setup->size - 1)) ||
+		(packed && setup->next >= setup->size))
+		return -EINVAL;
+	vr = aligned_alloc(CACHE_LINE, (sizeof(*vr) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+	if (!vr)
+		return -ENOMEM;
+	memset(vr, 0, sizeof(*vr));
+	vr->desc = setup->desc;
+	if (packed) {
+		vr->driver_event = setup->avail;
+		vr->device_event = setup->used;
+	} else {
+		vr->avail = setup->avail;
+		vr->used = setup->used;
+	}
+	vr->memory = setup->memory;
+	vr->near = &setup->memory->regions[0];
+	vr->log = setup->log;
+	vr->log_used = setup->log_used;
+	vr->used_gpa = setup->used_gpa;
+	vr->features = setup->features;
+	vr->inflight = setup->inflight;
+	vr->size = setup->size;
+	vr->mask = (uint16_t)(setup->size - 1);
+	vr->header_len = has(setup->features, VIRTIO_F_VERSION_1) ||
+					 has(setup->features, VIRTIO_NET_F_MRG_RXBUF)
+				 ? VIRTIO_NET_HDR_LEN
+				 : VIRTIO_NET_HDR_LEN_LEGACY;
+	vr->is_packed = packed;
+	vr->event_idx = has(setup->features, VIRTIO_RING_F_EVENT_IDX);
+	vr->in_order = has(setup->features, VIRTIO_F_IN_ORDER);
+	vr->indirect = has(setup->features, VIRTIO_RING_F_INDIRECT_DESC);
+	vr->mergeable = has(setup->features, VIRTIO_NET_F_MRG_RXBUF);
+	vr->next = setup->next;
+	vr->wrap = setup->next_wrap;
+	vr->signalled = packed ? 0 : setup->next;
+	atomic_init(&vr->call_fd, setup->call_fd);
+	if (packed)
+		vring_packed_disarm(vr);
+	else
+		vring_split_disarm(vr);
+	*vring = vr;
+	return 0;
+}
+
+void
+vring_destroy(struct vring *vring)
+{
+	free(vring);
+}
+
+uint16_t
+vring_next(const struct vring *vring, bool *wrap)
+{
+	if (wrap)
+		*wrap = vring->wrap;
+	return vring->next;
+}
+
+void
+vring_set_call(struct vring *vring, int call_fd)
+{
+	atomic_store(&vring->call_fd, call_fd);
+}
+
+enum vring_broken
+vring_broken(const struct vring *vring)
+{
+	return (enum vring_broken)atomic_load_explicit(&vring->broken, memory_order_relaxed);
+}
+
+void
+vring_counters(const struct vring *vring, struct vring_counters *counters)
+{
+	counters->calls = atomic_load_explicit(&vring->calls, memory_order_relaxed);
+	counters->chains = atomic_load_explicit(&vring->chains, memory_order_relaxed);
+}
+
+void
+vring_call(struct vring *vr)
+{
+	int fd = atomic_load_explicit(&vr->call_fd, memory_order_relaxed);
+	uint64_t one = 1;
+
+	if (fd < 0)
+		return;
+	atomic_store_explicit(&vr->calls,
+		atomic_load_explicit(&vr->calls, memory_order_relaxed) + 1, memory_order_relaxed);
+	/* Non-blocking: a full counter means that a call is pending already. */
+	if (write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+/* ---- offload request of the sender ---- */
+
+/* OFFLOAD_... of a gso_type, and the feature a driver needs to use it; 0 = no such type. */
+static unsigned
+gso_offload(uint8_t type, unsigned *feature)
+{
+	switch (type) {
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		*feature = VIRTIO_NET_F_HOST_TSO4;
+		return OFFLOAD_TSO4;
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+		*feature = VIRTIO_NET_F_HOST_TSO6;
+		return OFFLOAD_TSO6;
+	case VIRTIO_NET_HDR_GSO_UDP:
+		*feature = VIRTIO_NET_F_HOST_UFO;
+		return OFFLOAD_UFO;
+	case VIRTIO_NET_HDR_GSO_UDP_L4:
+		*feature = VIRTIO_NET_F_HOST_USO;
+		return OFFLOAD_USO;
+	default:
+		return 0;
+	}
+}
+
+bool
+rx_offload(const struct vring *vr, struct frame *f, const struct virtio_net_hdr *hdr)
+{
+	uint8_t gso = hdr->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
+	unsigned feature = 0;
+
+	/* DATA_VALID from a driver means nothing (5.1.6.2). */
+	if (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
+		if (!has(vr->features, VIRTIO_NET_F_CSUM))
+			return false;
+		f->needs = OFFLOAD_CSUM;
+		f->csum_start = hdr->csum_start;
+		f->csum_offset = hdr->csum_offset;
+	}
+	if (gso != VIRTIO_NET_HDR_GSO_NONE) {
+		f->needs |= (uint8_t)gso_offload(gso, &feature);
+		if (!(f->needs & OFFLOAD_GSO) || !(f->needs & OFFLOAD_CSUM) ||
+			!has(vr->features, feature))
+			return false;
+		if (hdr->gso_type & VIRTIO_NET_HDR_GSO_ECN) {
+			if (!has(vr->features, VIRTIO_NET_F_HOST_ECN))
+				return false;
+			f->needs |= OFFLOAD_ECN;
+		}
+		f->gso_size = hdr->gso_size;
+		f->hdr_len = hdr->hdr_len;
+	} else if (hdr->gso_type) {
+		return false; /* ECN without TSO */
+	}
+	return !f->needs || !offload_check(f);
+}
+
+/* ---- frames in several pieces ---- */
+
+/* Copies n bytes out of spans from position *at of span *s on, and moves the position. */
+static void
+spans_read(const struct spans *spans, unsigned *s, uint32_t *at, uint8_t *to, uint32_t n)
+{
+	while (n) {
+		const struct span *span = &spans->at[*s];
+		uint32_t part = span->len - *at < n ? span->len - *at : n;
+
+		memcpy(to, span->addr + *at, part);
+		to += part;
+		n -= part;
+		*at += part;
+		if (*at == span->len) {
+			(*s)++;
+			*at = 0;
+		}
+	}
+}
+
+void
+rx_spans(struct vring *vr, struct burst *burst, const struct spans *spans,
+	struct port_counters *counters)
+{
+	struct frame *f = &burst->frames[burst->count];
+	struct frame_slot *slot = &burst->slots[burst->count];
+	struct frame_seg *segs = &burst->segs[burst->segs_used];
+	struct virtio_net_hdr hdr = {0};
+	unsigned s = 0, n = 0;
+	uint32_t at = 0, len, head;
+
+	if (spans->len < vr->header_len) {
+		rx_drop(counters, DROP_BAD_DESCRIPTOR, 0);
+		return;
+	}
+	len = spans->len - vr->header_len;
+	if (len < FRAME_LEN_MIN || len > FRAME_LEN_MAX) {
+		rx_drop(counters, len < FRAME_LEN_MIN ? DROP_RUNT : DROP_TOO_LONG, len);
+		return;
+	}
+	spans_read(spans, &s, &at, (uint8_t *)&hdr, vr->header_len);
+	head = len <= FRAME_WHOLE ? len : FRAME_PREFIX;
+	spans_read(spans, &s, &at, slot->bytes, head);
+	for (; len > head && s < spans->count; s++, at = 0) {
+		segs[n].addr = spans->at[s].addr + at;
+		segs[n++].len = spans->at[s].len - at;
+	}
+	memset(f, 0, sizeof(*f));
+	f->data = slot->bytes;
+	f->segs = segs;
+	f->len = len;
+	f->head_len = (uint16_t)head;
+	f->seg_count = (uint16_t)n;
+	burst->segs_used = (uint16_t)(burst->segs_used + n);
+	if (!rx_header_plain(&hdr) && !rx_offload(vr, f, &hdr)) {
+		rx_drop(counters, DROP_BAD_OFFLOAD, len);
+		return;
+	}
+	burst->count++;
+	burst->bytes += len;
+}
+
+/* Where in the receiver's spans the next byte goes. */
+struct cursor {
+	const struct vring *vr;
+	const struct spans *spans;
+	unsigned s;
+	uint32_t at;
+};
+
+static void
+cursor_write(struct cursor *c, const void *from, uint32_t n)
+{
+	const uint8_t *bytes = from;
+
+	while (n) {
+		const struct span *span = &c->spans->at[c->s];
+		uint32_t part = span->len - c->at < n ? span->len - c->at : n;
+
+		memcpy(span->addr + c->at, bytes, part);
+		vring_log(c->vr, span->gpa + c->at, part);
+		bytes += part;
+		n -= part;
+		c->at += part;
+		if (c->at == span->len) {
+			c->s++;
+			c->at = 0;
+		}
+	}
+}
+
+void
+tx_spans(const struct vring *vr, const struct spans *spans, unsigned chains, const struct frame *f)
+{
+	struct cursor cursor = {.vr = vr, .spans = spans};
+	struct virtio_net_hdr hdr;
+
+	tx_header(f, &hdr);
+	hdr.num_buffers = (uint16_t)chains;
+	cursor_write(&cursor, &hdr, vr->header_len);
+	cursor_write(&cursor, f->data, f->head_len);
+	for (unsigned s = 0; s < f->seg_count; s++)
+		cursor_write(&cursor, f->segs[s].addr, f->segs[s].len);
+}

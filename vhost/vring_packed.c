@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Packed virtqueues, device side (virtio 1.2 section 2.8).
+ *
+ * Threat model: the guest changes descriptors and flags at any time.  A descriptor's flags are read
+ * once with acquire; when they say "available", address, length and id are read once into locals,
+ * checked, and only the locals are used (vring.h).
+ */
+#include "vhost/inflight.h"
+#include "vhost/vring_impl.h"
+
+/* A place in the ring. */
+struct place {
+	uint16_t at;
+	bool wrap;
+};
+
+static inline struct place
+place_after(const struct vring *vr, struct place p, unsigned slots)
+{
+	unsigned at = p.at + slots;
+
+	if (at >= vr->size) {
+		at -= vr->size;
+		p.wrap = !p.wrap;
+	}
+	p.at = (uint16_t)at;
+	return p;
+}
+
+/* Reads the descriptor at a place; false when it is not available. */
+static inline bool
+desc_available(const struct vring *vr, struct place p, struct virtq_packed_desc *d)
+{
+	const struct virtq_packed_desc *from = &vr->packed[p.at];
+	uint16_t flags = __atomic_load_n(&from->flags, __ATOMIC_ACQUIRE);
+	bool avail = flags & VIRTQ_PACKED_F_AVAIL, used = flags & VIRTQ_PACKED_F_USED;
+
+	if (avail != p.wrap || used == p.wrap)
+		return false;
+	d->addr = *(const volatile uint64_t *)&from->addr;
+	d->len = *(const volatile uint32_t *)&from->len;
+	d->id = *(const volatile uint16_t *)&from->id;
+	d->flags = flags;
+	return true;
+}
+
+/* A descriptor behind the first of a chain: the driver made the first available last (2.8.6). */
+static inline struct virtq_packed_desc
+desc_read(const struct virtq_packed_desc *from)
+{
+	struct virtq_packed_desc d;
+
+	d.addr = *(const volatile uint64_t *)&from->addr;
+	d.len = *(const volatile uint32_t *)&from->len;
+	d.id = *(const volatile uint16_t *)&from->id;
+	d.flags = *(const volatile uint16_t *)&from->flags;
+	return d;
+}
+
+static bool
+indirect_read(
+	struct vring *vr, const struct virtq_packed_desc *d, uint16_t write, struct spans *spans)
+{
+	uint32_t entries = d->len / (uint32_t)sizeof(*d);
+
+	if (!vr->indirect || d->flags & VIRTQ_DESC_F_NEXT || !d->len || d->len % sizeof(*d) ||
+		entries > FRAME_CHAIN_MAX)
+		return false;
+	for (uint32_t i = 0; i < entries; i++) {
+		const uint8_t *at = vring_translate(vr, d->addr + i * sizeof(*d), sizeof(*d));
+		struct virtq_packed_desc e;
+
+		if (!at || (uintptr_t)at & (sizeof(*d) - 1))
+			return false;
+		e = desc_read((const struct virtq_packed_desc *)at);
+		if (e.flags & VIRTQ_DESC_F_INDIRECT || (e.flags & VIRTQ_DESC_F_WRITE) != write ||
+			!spans_add(vr, spans, e.addr, e.len))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Adds the memory of the chain that starts at a place, whose first descriptor was read already.
+ * chain->slots and ->id are right in any case; false: malformed.  A chain without end breaks the
+ * ring and has no slots.
+ */
+static bool
+chain_read(struct vring *vr, struct place p, struct virtq_packed_desc d, uint16_t write,
+	struct spans *spans, struct chain *chain)
+{
+	bool good = true;
+
+	chain->slots = 1;
+	chain->id = d.id;
+	if (d.flags & VIRTQ_DESC_F_INDIRECT)
+		return indirect_read(vr, &d, write, spans);
+	for (;;) {
+		good = good && chain->slots <= FRAME_CHAIN_MAX &&
+		       !(d.flags & VIRTQ_DESC_F_INDIRECT) &&
+		       (d.flags & VIRTQ_DESC_F_WRITE) == write &&
+		       spans_add(vr, spans, d.addr, d.len);
+		if (!(d.flags & VIRTQ_DESC_F_NEXT))
+			break;
+		if (chain->slots == vr->size) {
+			vring_break(vr, VRING_BROKEN_CHAIN);
+			chain->slots = 0;
+			return false;
+		}
+		p = place_after(vr, p, 1);
+		d = desc_read(&vr->packed[p.at]);
+		chain->slots++;
+		chain->id = d.id; /* 2.8.6: the last descriptor of a chain holds its id */
+	}
+	return good;
+}
+
+static inline void
+used_write(struct vring *vr, struct place p, uint16_t id, uint32_t len)
+{
+	struct virtq_packed_desc *d = &vr->packed[p.at];
+	uint16_t flags = p.wrap ? VIRTQ_PACKED_F_AVAIL | VIRTQ_PACKED_F_USED : 0;
+
+	d->id = id;
+	d->len = len;
+	vring_log_used(vr, p.at * sizeof(*d), sizeof(*d));
+	__atomic_store_n(
+		&d->flags, (uint16_t)(flags | (len ? VIRTQ_DESC_F_WRITE : 0)), __ATOMIC_RELEASE);
+}
+
+/* Everything before `p` is done: remembers it where a successor of this process finds it. */
+static inline void
+advance(struct vring *vr, struct place p, unsigned slots, unsigned chains)
+{
+	vr->next = p.at;
+	vr->wrap = p.wrap;
+	vr->signalled = (uint16_t)(vr->signalled + slots);
+	if (vr->inflight) {
+		vr->inflight->packed.used_idx = p.at;
+		vr->inflight->packed.used_wrap_counter = p.wrap;
+	}
+	atomic_store_explicit(&vr->chains,
+		atomic_load_explicit(&vr->chains, memory_order_relaxed) + chains,
+		memory_order_relaxed);
+}
+
+static inline struct place
+here(const struct vring *vr)
+{
+	return (struct place){vr->next, vr->wrap};
+}
+
+/* Plain one-descriptor buffers from a place on, read together. */
+struct batch {
+	unsigned count;
+	struct virtq_packed_desc desc[FRAME_BURST];
+	uint8_t *at[FRAME_BURST];
+};
+
+/* Stops at the first descriptor that is not available, or is more than one plain buffer. */
+static inline struct place
+batch_read(struct vring *vr, struct batch *batch, struct place p, unsigned want, uint16_t write)
+{
+	unsigned n;
+
+	for (n = 0; n < want; n++) {
+		struct virtq_packed_desc *d = &batch->desc[n];
+
+		if (!desc_available(vr, p, d) ||
+			(d->flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE |
+					    VIRTQ_DESC_F_INDIRECT)) != write)
+			break;
+		batch->at[n] = vring_translate(vr, d->addr, d->len);
+		if (UNLIKELY(!batch->at[n]))
+			break;
+		if (write) {
+			__builtin_prefetch(batch->at[n], 1);
+			__builtin_prefetch(batch->at[n] + CACHE_LINE, 1);
+		} else {
+			__builtin_prefetch(batch->at[n]);
+			__builtin_prefetch(batch->at[n] + CACHE_LINE);
+		}
+		p = place_after(vr, p, 1);
+	}
+	batch->count = n;
+	return p;
+}
+
+/* One chain that is no plain buffer; false when there is none. */
+static bool
+rx_one(struct vring *vr, struct place *p, struct burst *burst, struct port_counters *counters)
+{
+	struct virtq_packed_desc d;
+	struct spans spans;
+	struct chain chain;
+
+	if (!desc_available(vr, *p, &d))
+		return false;
+	spans.count = 0;
+	spans.len = 0;
+	if (chain_read(vr, *p, d, 0, &spans, &chain))
+		rx_spans(vr, burst, &spans, counters);
+	else
+		rx_drop(counters, DROP_BAD_DESCRIPTOR, 0);
+	if (!chain.slots)
+		return false;
+	vr->done[vr->done_count].id = chain.id;
+	vr->done[vr->done_count++].slots = chain.slots;
+	*p = place_after(vr, *p, chain.slots);
+	return true;
+}
+
+void
+vring_packed_rx(struct vring *vr, struct burst *burst, struct port_counters *counters)
+{
+	struct place p = here(vr);
+	struct batch batch;
+
+	vr->done_count = 0;
+	while (vr->done_count < FRAME_BURST && !rx_burst_full(burst)) {
+		unsigned i;
+
+		batch_read(vr, &batch, p, FRAME_BURST - vr->done_count, 0);
+		for (i = 0; i < batch.count && !rx_burst_full(burst); i++) {
+			rx_flat(vr, burst, batch.at[i], batch.desc[i].len, counters);
+			vr->done[vr->done_count].id = batch.desc[i].id;
+			vr->done[vr->done_count++].slots = 1;
+		}
+		p = place_after(vr, p, i);
+		if (i < batch.count || vr->done_count == FRAME_BURST || rx_burst_full(burst) ||
+			!rx_one(vr, &p, burst, counters))
+			break;
+	}
+	if (vr->done_count && !burst->count)
+		vring_packed_rx_done(vr);
+}
+
+void
+vring_packed_rx_done(struct vring *vr)
+{
+	struct place p = here(vr), first = p;
+	unsigned n = vr->done_count, slots = 0;
+
+	if (!n)
+		return;
+	vr->done_count = 0;
+	for (unsigned i = 0; i < n; i++) {
+		if (!vr->in_order)
+			used_write(vr, p, vr->done[i].id, 0);
+		p = place_after(vr, p, vr->done[i].slots);
+		slots += vr->done[i].slots;
+	}
+	/* 2.8.6: in order, one used descriptor with the id of the last buffer stands for all. */
+	if (vr->in_order)
+		used_write(vr, first, vr->done[n - 1].id, 0);
+	advance(vr, p, slots, n);
+}
+
+/*
+ * A frame that does not fit the plain buffer at *p: chains, or several buffers.  Moves *p behind
+ * what it took and counts the frame.  false: nothing (more) is available.
+ */
+static bool
+tx_gather(struct vring *vr, struct place *p, const struct frame *f, unsigned *slots,
+	unsigned *taken, struct port_counters *counters)
+{
+	uint32_t need = f->len + vr->header_len, filled = 0;
+	struct chain chains[TX_MERGE_MAX];
+	unsigned n = 0, limit = vr->mergeable ? TX_MERGE_MAX : 1;
+	struct place q = *p;
+	struct spans spans;
+	bool good = true;
+
+	spans.count = 0;
+	spans.len = 0;
+	while (good && spans.len < need) {
+		struct virtq_packed_desc d;
+		uint32_t before = spans.len;
+
+		if (n == limit) {
+			counters->drops[DROP_BUFFER_TOO_SMALL]++;
+			return true;
+		}
+		if (!desc_available(vr, q, &d)) {
+			counters->drops[DROP_NO_BUFFER]++;
+			return n > 0;
+		}
+		good = chain_read(vr, q, d, VIRTQ_DESC_F_WRITE, &spans, &chains[n]);
+		if (!chains[n].slots) {
+			counters->drops[DROP_BAD_BUFFER]++;
+			return false;
+		}
+		chains[n].len = spans.len - before;
+		q = place_after(vr, q, chains[n].slots);
+		n++;
+	}
+	if (good) {
+		tx_spans(vr, &spans, n, f);
+		counters->tx_packets++;
+		counters->tx_bytes += f->len;
+	} else {
+		/* All looked at go back unused: the bad one must not stay in the way. */
+		counters->drops[DROP_BAD_BUFFER]++;
+		need = 0;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t part = need - filled < chains[i].len ? need - filled : chains[i].len;
+
+		used_write(vr, *p, chains[i].id, part);
+		filled += part;
+		*slots += chains[i].slots;
+		*p = place_after(vr, *p, chains[i].slots);
+	}
+	*taken += n;
+	return true;
+}
+
+void
+vring_packed_tx(struct vring *vr, const struct frame *frames, const uint8_t *list, unsigned count,
+	struct port_counters *counters)
+{
+	struct place p = here(vr);
+	unsigned k = 0, slots = 0, taken = 0;
+	struct batch batch;
+
+	while (k < count) {
+		unsigned used = 0, packets = 0;
+		uint64_t bytes = 0;
+
+		batch_read(vr, &batch, p, count - k, VIRTQ_DESC_F_WRITE);
+		for (; used < batch.count; used++, k++) {
+			const struct frame *f = &frames[list[k]];
+			uint32_t need = f->len + vr->header_len;
+
+			if (UNLIKELY(batch.desc[used].len < need))
+				break;
+			tx_flat(vr, batch.at[used], f);
+			vring_log(vr, batch.desc[used].addr, need);
+			used_write(vr, p, batch.desc[used].id, need);
+			p = place_after(vr, p, 1);
+			packets++;
+			bytes += f->len;
+		}
+		counters->tx_packets += packets;
+		counters->tx_bytes += bytes;
+		slots += used;
+		taken += used;
+		if (k == count)
+			break;
+		if (!tx_gather(vr, &p, &frames[list[k]], &slots, &taken, counters)) {
+			counters->drops[vring_broken(vr) ? DROP_BAD_BUFFER : DROP_NO_BUFFER] +=
+				count - k - 1;
+			break;
+		}
+		k++;
+	}
+	if (slots)
+		advance(vr, p, slots, taken);
+}
+
+void
+vring_packed_flush(struct vring *vr)
+{
+	uint16_t slots = vr->signalled, off_wrap, flags;
+	bool call;
+
+	if (!slots)
+		return;
+	vr->signalled = 0;
+	/* Used descriptors must be visible before the driver's wish is read (2.8.10). */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	flags = *(const volatile uint16_t *)&vr->driver_event->flags;
+	off_wrap = *(const volatile uint16_t *)&vr->driver_event->off_wrap;
+	call = flags != VIRTQ_EVENT_DISABLE;
+	if (flags == VIRTQ_EVENT_DESC && vr->event_idx) {
+		uint16_t event = off_wrap & (VIRTQ_EVENT_WRAP - 1);
+
+		if (!!(off_wrap & VIRTQ_EVENT_WRAP) != vr->wrap)
+			event = (uint16_t)(event - vr->size);
+		call = vring_event_needed(event, vr->next, (uint16_t)(vr->next - slots));
+	}
+	if (call)
+		vring_call(vr);
+}
+
+bool
+vring_packed_arm(struct vring *vr)
+{
+	struct virtq_packed_desc d;
+
+	if (vr->event_idx) {
+		__atomic_store_n(&vr->device_event->off_wrap,
+			(uint16_t)(vr->next | (vr->wrap ? VIRTQ_EVENT_WRAP : 0)), __ATOMIC_RELAXED);
+		__atomic_store_n(&vr->device_event->flags, VIRTQ_EVENT_DESC, __ATOMIC_RELEASE);
+	} else {
+		__atomic_store_n(&vr->device_event->flags, VIRTQ_EVENT_ENABLE, __ATOMIC_RELAXED);
+	}
+	/* The wish must be visible before the descriptor is looked at for the last time. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return desc_available(vr, here(vr), &d);
+}
+
+void
+vring_packed_disarm(struct vring *vr)
+{
+	__atomic_store_n(&vr->device_event->flags, VIRTQ_EVENT_DISABLE, __ATOMIC_RELAXED);
+}
