@@ -164,6 +164,7 @@ struct param {
 #define VERB_CHANGES   0x40  /* the result has a list of sentences "changes" */
 #define VERB_DETAIL    0x80  /* names one object: people see all its members, one per line */
 #define VERB_HIDDEN    0x100 /* not in help */
+#define VERB_JSON      0x200 /* people see JSON too */
 
 struct verb {
 	const char *noun;          /* "port"; also the name of the help topic */

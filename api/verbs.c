@@ -263,7 +263,7 @@ const struct verb verbs[] = {
 	{"daemon", "ping", "ask whether the daemon answers", NULL, NULL, false, NULL, NULL,
 		VERB_READ_ONLY, "daemon ping"},
 	{"daemon", "schema", "print the declaration of nouns, keys and verbs as JSON", NULL, NULL,
-		false, NULL, NULL, VERB_READ_ONLY, "daemon schema"},
+		false, NULL, NULL, VERB_READ_ONLY | VERB_JSON, "daemon schema"},
 
 	{"completion", "bash", "print a script that completes commands in bash", NULL, NULL, false,
 		NULL, NULL, VERB_LOCAL, "completion bash > /etc/bash_completion.d/patchbay"},
