@@ -169,6 +169,12 @@ class Guest:
         except Timeout as error:
             raise Failed(f"{self.name}: {error}\n{tail(self.log)}") from None
 
+    def must_fail(self, seconds=20):
+        """Starts a QEMU that gives up by itself; its exit code."""
+        self.process = Process(self.command_line(), self.log)
+        wait_until(lambda: not self.process.running(), seconds, f"end of {self.name}'s QEMU")
+        return self.process.popen.returncode
+
     def wait_boot(self, seconds=BOOT_SECONDS):
         """Waits until the agent announces a new boot."""
         deadline = time.monotonic() + seconds

@@ -48,17 +48,24 @@ def run(*command, check=True, timeout=60, **options):
 class Process:
     """A program in the background; its output goes to a file."""
 
-    def __init__(self, command, log, keep=False, **options):
-        """With `keep` the process outlives us."""
+    def __init__(self, command, log, keep=False, prepare=None, **options):
+        """With `keep` the process outlives us; prepare() is called in the child before exec."""
         self.command = [str(word) for word in command]
         self.log = pathlib.Path(log)
         self.started = time.monotonic()
+
+        def in_child():
+            if not keep:
+                die_with_parent()
+            if prepare:
+                prepare()
+
         with open(self.log, "ab") as output:
             try:
                 self.popen = subprocess.Popen(
                     self.command, stdin=subprocess.DEVNULL, stdout=output,
                     stderr=subprocess.STDOUT, start_new_session=True,
-                    preexec_fn=None if keep else die_with_parent, **options)
+                    preexec_fn=in_child, **options)
             except FileNotFoundError:
                 raise Failed(f"{self.command[0]}: not installed") from None
 

@@ -60,7 +60,7 @@ class Switch:
     """One daemon.  folder/control.sock is its socket, folder/patchbayd.log its words."""
 
     def __init__(self, folder, *arguments, keep=False, **popen):
-        """popen: further arguments of subprocess.Popen, such as user= and env=."""
+        """popen: further arguments of Process, such as user=, env= and prepare=."""
         self.folder = pathlib.Path(folder)
         self.socket = self.folder / "control.sock"
         self.log = self.folder / "patchbayd.log"

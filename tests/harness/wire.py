@@ -4,9 +4,11 @@
 import binascii
 import socket
 import struct
+import threading
 import time
 
 from harness.process import run
+from harness.wait import wait_until
 
 ETH_P_ALL = 3
 TEST_PROTOCOL = 0x88B5  # IEEE 802 local experimental
@@ -70,3 +72,70 @@ class Wire:
     def close(self):
         self.socket.close()
         run("ip", "link", "del", self.name, check=False)
+
+
+class Stream:
+    """Numbered frames from one wire to another in the background; shows that nothing is lost.
+
+    Both addresses are known to the switch after start(), so every frame is unicast.
+    """
+
+    SOURCE, DESTINATION = "02:00:00:00:5e:01", "02:00:00:00:5e:02"
+    NUMBER = struct.Struct("!4sQ")
+    MARK = b"strm"
+
+    def __init__(self, source, destination, per_second=2000):
+        self.source, self.destination = source, destination
+        self.pause = 1 / per_second
+        self.sent = 0
+        self.seen = set()
+        self.copies = 0
+        self.ending = threading.Event()
+        self.threads = [threading.Thread(target=self.send, daemon=True),
+                        threading.Thread(target=self.listen, daemon=True)]
+
+    def start(self):
+        self.introduce()
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def introduce(self):
+        """Frames both ways until they arrive: the switch has learnt both addresses."""
+        for here, there, source, destination in (
+                (self.destination, self.source, self.DESTINATION, self.SOURCE),
+                (self.source, self.destination, self.SOURCE, self.DESTINATION)):
+            wait_until(lambda h=here, t=there, s=source, d=destination: self.passes(h, t, s, d), 5,
+                       f"frame from {here.name} to {there.name}")
+
+    @staticmethod
+    def passes(here, there, source, destination):
+        here.send(frame(destination, source, b"introduction"))
+        return there.receive(0.1)
+
+    def send(self):
+        begin = time.monotonic()
+        while not self.ending.is_set():
+            number = self.NUMBER.pack(self.MARK, self.sent)
+            self.source.send(frame(self.DESTINATION, self.SOURCE, number))
+            self.sent += 1
+            ahead = begin + self.sent * self.pause - time.monotonic()
+            if ahead > 0:
+                self.ending.wait(ahead)
+
+    def listen(self):
+        quiet = False
+        while not (self.ending.is_set() and quiet):
+            data = self.destination.receive(0.3)
+            quiet = data is None
+            if data and data[14:18] == self.MARK:
+                number = self.NUMBER.unpack_from(data, 14)[1]
+                self.copies += number in self.seen
+                self.seen.add(number)
+
+    def stop(self):
+        """Ends it; returns (frames sent, lost, arrived twice)."""
+        self.ending.set()
+        for thread in self.threads:
+            thread.join(10)
+        return self.sent, self.sent - len(self.seen), self.copies
