@@ -264,6 +264,15 @@ backend_broken(struct backend *b, char *text, size_t size)
 	return count;
 }
 
+bool
+backend_is_broken(const struct backend *b)
+{
+	for (unsigned i = 0; i < VHOST_RINGS_MAX; i++)
+		if (b->ring[i].broken)
+			return true;
+	return false;
+}
+
 unsigned
 backend_pairs_running(const struct backend *b)
 {

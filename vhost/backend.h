@@ -90,6 +90,9 @@ void backend_disconnect(struct backend *b);
  */
 unsigned backend_broken(struct backend *b, char *text, size_t size);
 
+/* A ring is still broken. */
+bool backend_is_broken(const struct backend *b);
+
 unsigned backend_pairs_running(const struct backend *b);
 uint64_t backend_calls(const struct backend *b);
 

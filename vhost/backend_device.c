@@ -79,9 +79,8 @@ int
 backend_get_status(struct backend *b, struct exchange *x, struct err *err)
 {
 	x->reply.u64 = b->status;
-	for (unsigned i = 0; i < VHOST_RINGS_MAX; i++)
-		if (b->ring[i].broken)
-			x->reply.u64 |= VIRTIO_STATUS_NEEDS_RESET;
+	if (backend_is_broken(b))
+		x->reply.u64 |= VIRTIO_STATUS_NEEDS_RESET;
 	return 0;
 }
 

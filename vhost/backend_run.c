@@ -30,12 +30,9 @@ static void
 port_update(struct backend *b)
 {
 	struct port *port = &b->rings->port;
-	unsigned pairs = 0;
 
-	while (pairs < b->options.queues && b->ring[2 * pairs].vring)
-		pairs++;
 	atomic_store_explicit(&port->accepts, vhost_accepts(b->features), memory_order_relaxed);
-	atomic_store_explicit(&port->tx_queues, pairs, memory_order_release);
+	atomic_store_explicit(&port->tx_queues, backend_pairs_running(b), memory_order_release);
 }
 
 static void

@@ -13,6 +13,7 @@
 #define VHOST_VHOST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -56,6 +57,13 @@ void vhost_port_close(struct port *port);
 void vhost_port_broken(struct port *port, unsigned queue, unsigned reason);
 
 enum vhost_link { VHOST_LISTENING, VHOST_CONNECTING, VHOST_NEGOTIATING, VHOST_UP, VHOST_BROKEN };
+
+/*
+ * A front end asks to announce a migrated guest (SEND_RARP): `frame` is to enter the switch as if the
+ * port had received it.  Set before the first port is created; without it the feature is not offered.
+ */
+typedef void (*vhost_announce_cb)(struct port *port, const uint8_t *frame, size_t len);
+void vhost_on_announce(vhost_announce_cb callback);
 
 struct vhost_status {
 	enum vhost_link link;
