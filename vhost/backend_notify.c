@@ -78,7 +78,7 @@ backend_set_vring_kick(struct backend *b, struct exchange *x, struct err *err)
 {
 	int fd = -1, timer = -1, rc;
 	struct backend_ring *ring;
-	unsigned index;
+	unsigned index = 0;
 
 	rc = notify_parse(b, x, &index, &fd, err);
 	/* Only what the guest sends is waited for. */
@@ -98,8 +98,8 @@ int
 backend_set_vring_call(struct backend *b, struct exchange *x, struct err *err)
 {
 	struct backend_ring *ring;
-	unsigned index;
-	int fd, rc, old;
+	unsigned index = 0;
+	int fd = -1, rc, old;
 
 	rc = notify_parse(b, x, &index, &fd, err);
 	if (rc)
@@ -124,8 +124,8 @@ int
 backend_set_vring_err(struct backend *b, struct exchange *x, struct err *err)
 {
 	struct backend_ring *ring;
-	unsigned index;
-	int fd, rc;
+	unsigned index = 0;
+	int fd = -1, rc;
 
 	rc = notify_parse(b, x, &index, &fd, err);
 	if (rc)
