@@ -87,17 +87,20 @@ fdb_key_mac(fdb_key key, struct mac *mac)
 	__builtin_memcpy(mac->b, &bytes, MAC_LEN);
 }
 
+/* Both halves of the product: the lower mixes a bit into all above it, the upper into all below. */
+static inline uint64_t
+fdb_mix(uint64_t a, uint64_t b)
+{
+	__uint128_t product = (__uint128_t)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 static inline uint64_t
 fdb_hash(const struct fdb *fdb, fdb_key key)
 {
-	/*
-	 * The lower half of the product mixes a bit of the key into all bits above it, the upper
-	 * half into all below: both are needed, an address differs from its neighbour's in the
-	 * uppermost bits of the key.
-	 */
-	__uint128_t product = (__uint128_t)(key ^ fdb->seed) * fdb->multiplier;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
+	/* A second round, since some random multipliers spread neighbouring addresses badly. */
+	return fdb_mix(fdb_mix(key ^ fdb->seed, fdb->multiplier), UINT64_C(0x9e3779b97f4a7c15));
 }
 
 /* The two buckets of a hash always differ: their numbers do in the lowest bit. */

@@ -18,6 +18,9 @@
 #ifndef DATAPATH_OFFLOAD_H
 #define DATAPATH_OFFLOAD_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "datapath/frame.h"
 
 #define OFFLOAD_SEGMENTS_MAX 128
@@ -29,17 +32,23 @@ void offload_destroy(struct offload *offload);
 
 /*
  * Checks an offload request against the private head of the frame, before anything trusts it:
- * csum_start and csum_offset inside the frame and behind the Ethernet header, gso_size not 0 and the
- * segment count within bounds, gso type fits the IP version and protocol that the head shows (when
- * the head shows it).  Returns 0 or -EINVAL; the frame is not changed.
+ * csum_start and csum_offset inside the frame and behind the Ethernet header; for a gso type, of
+ * which there may be one: OFFLOAD_CSUM set as well (virtio 1.2, 5.1.6.2.1), gso_size not 0, IP
+ * version, protocol and checksum position as the head shows them (when the head shows them).
+ * Returns 0 or -EINVAL; the frame is not changed.  The number of segments is not bounded here: it is
+ * nobody's business while the receiver takes the frame whole.
  */
 int offload_check(const struct frame *frame);
 
 /*
  * Makes from `in` frames that need nothing beyond `accepts`.
  * On success *out points to *count >= 1 frames, valid until the next call with this offload.
- * They have headroom FRAME_HEADROOM in front of data like any frame, the same VLAN fields, and
- * their payload in segments that lead into private memory.
+ * They have headroom FRAME_HEADROOM in front of data like any frame, the same VLAN fields, a
+ * head_len of at most FRAME_WHOLE, and their payload in segments that lead into private memory.
+ * Frames that had to be cut are complete: they need nothing, whatever the receiver accepts, and
+ * their checksums are computed from the beginning, not from what the sender left in the field.
+ * A receiver that accepts a gso type but not OFFLOAD_CSUM does not exist (virtio 1.2, 5.1.3.1) and
+ * is treated as accepting neither.  A frame with OFFLOAD_ECN is cut for a receiver without it.
  * -EINVAL: the frame is not what its request says; -E2BIG: more than OFFLOAD_SEGMENTS_MAX.
  * A csum-only request for a protocol that cannot be parsed is still completed generically: the
  * 16-bit sum from csum_start to the end, stored at csum_start + csum_offset (that is what the
@@ -48,9 +57,13 @@ int offload_check(const struct frame *frame);
 int offload_complete(struct offload *offload, const struct frame *in, unsigned accepts,
 	struct frame **out, unsigned *count);
 
-/* The parts, for tests, fuzzers and the bench's own traffic. */
-uint32_t offload_sum(
-	const void *bytes, size_t len, uint32_t sum); /* not folded, big endian order kept */
-uint16_t offload_fold(uint32_t sum);                  /* complement of the folded sum */
+/*
+ * The parts, for tests, fuzzers and the bench's own traffic.  offload_sum() adds the bytes, as
+ * 16-bit words as they lie in memory (an odd last byte is followed by a zero), to an earlier sum;
+ * offload_fold() returns the complement of the sum folded to 16 bits, to be stored in a packet as it
+ * is, without swapping bytes.
+ */
+uint32_t offload_sum(const void *bytes, size_t len, uint32_t sum);
+uint16_t offload_fold(uint32_t sum);
 
 #endif
