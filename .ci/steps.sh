@@ -25,7 +25,7 @@ step() {
 		sleep 0.1
 		ticks=$((ticks + 1))
 		if [ $((ticks % 100)) = 0 ]; then
-			say "  still $what: $(tail -n 1 "$step_log" | cut -c 1-60)"
+			say "  ... $(tail -n 1 "$step_log" | cut -c 1-70)"
 		fi
 	done
 	code=0

@@ -49,8 +49,9 @@ def cache_dir():
 def run(*command, cwd=None):
     environment = dict(os.environ, PATH=TOOLS, LC_ALL="C")
     try:
-        done = subprocess.run(command, cwd=cwd, env=environment, text=True, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
+        done = subprocess.run(command, cwd=cwd, env=environment, text=True, timeout=300,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
     except FileNotFoundError:
         raise ImageError(f"{command[0]} is not installed") from None
     except subprocess.TimeoutExpired:
