@@ -177,10 +177,30 @@ schema_store(const struct noun *noun, const void *obj, bool with_defaults, bool 
 	return members;
 }
 
+/* Keys can be stored one by one before the type is known: is there one that it does not take? */
+static int
+refuse_foreign(const struct noun *noun, const void *obj, int type, struct err *err)
+{
+	for (unsigned i = 0; i < noun->key_count; i++) {
+		json_t *value;
+
+		if (key_applies(&noun->keys[i], type))
+			continue;
+		value = schema_get(&noun->keys[i], obj, false);
+		json_decref(value);
+		if (value)
+			return refuse_type(&noun->keys[i], type, err);
+	}
+	return 0;
+}
+
 int
 schema_complete(const struct noun *noun, const void *obj, struct err *err)
 {
-	int type = object_type(noun, obj);
+	int type = object_type(noun, obj), r = refuse_foreign(noun, obj, type, err);
+
+	if (r)
+		return r;
 
 	for (unsigned i = 0; i < noun->key_count; i++) {
 		const struct key *key = &noun->keys[i];

@@ -110,7 +110,8 @@ int schema_load(
 /* The object as JSON, keys in order of declaration; identity keys only with `identity`.  NULL when
  * memory is short. */
 json_t *schema_store(const struct noun *noun, const void *obj, bool with_defaults, bool identity);
-/* Are all required keys given (for this port type)?  -EINVAL names the missing one. */
+/* Are all required keys given, and no other than those that this port type takes?  -EINVAL names
+ * the key. */
 int schema_complete(const struct noun *noun, const void *obj, struct err *err);
 
 /* Is it given, or has it a default? */

@@ -99,7 +99,7 @@ static const struct column port_columns[] = {
 	{"MAC", "mac", COLUMN_TEXT, "address of the other end, if it was given"},
 	{"REASON", "reason", COLUMN_TEXT, "why the link is down"},
 	{"PROFILE", "profile", COLUMN_HIDDEN, "profile in force"},
-	{"WORKERS", "workers", COLUMN_HIDDEN, "the workers that poll receive queue 0, 1, ..."},
+	{"WORKERS", "workers", COLUMN_HIDDEN, "the workers that poll its receive queues, in order"},
 	{"VHOST", "vhost", COLUMN_HIDDEN, "state of a vhost-user connection"},
 	END,
 };
