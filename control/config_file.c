@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/config_file.h"
+
+enum { BRIDGES, PORTS, FDB, SECTION_COUNT };
+
+static const char *const section_names[SECTION_COUNT] = {"bridges", "ports", "fdb"};
+static const struct noun *const section_nouns[SECTION_COUNT] = {
+	&noun_bridge, &noun_port, &noun_fdb};
+
+/* Room for one object of any section. */
+union object {
+	struct bridge_config bridge;
+	struct port_config port;
+	struct fdb_config fdb;
+};
+
+/* An object's place in the document. */
+struct place {
+	const json_t *section; /* the mapping or sequence that holds it */
+	const char *key;       /* its name; NULL in a sequence */
+	size_t index;
+	json_t *members; /* null for "br0:" */
+};
+
+/* "list, of, numbers" of a sequence: the schema takes sets as text. */
+static json_t *
+join_sequence(const json_t *sequence)
+{
+	json_t *element, *joined = json_string("");
+	size_t i;
+
+	json_array_foreach (sequence, i, element) {
+		json_t *next;
+
+		if (!json_is_string(element) && !json_is_integer(element)) {
+			json_decref(joined);
+			return json_incref((json_t *)sequence);
+		}
+		next = json_is_string(element) ? json_sprintf("%s%s%s", json_string_value(joined),
+							 i ? "," : "", json_string_value(element))
+					       : json_sprintf("%s%s%" JSON_INTEGER_FORMAT,
+							 json_string_value(joined), i ? "," : "",
+							 json_integer_value(element));
+		json_decref(joined);
+		joined = next;
+	}
+	return joined;
+}
+
+/* One key of an object. */
+static int
+read_member(struct config_file *file, const struct noun *noun, union object *object,
+	const struct place *place, const char *key, json_t *value, struct err *err)
+{
+	json_t *single = json_object();
+	int rc;
+
+	if (json_is_array(value) && json_array_size(value) > 0)
+		value = join_sequence(value);
+	else
+		json_incref(value);
+	if (!single || !value || json_object_set_new(single, key, value) < 0)
+		rc = err_set(err, -ENOMEM, "out of memory");
+	else
+		rc = schema_load(noun, object, single, false, err);
+	json_decref(single);
+	if (rc < 0)
+		yaml_prefix(
+			&file->document, yaml_line(&file->document, place->members, key, 0), err);
+	return rc;
+}
+
+static int
+append_object(
+	struct config_file *file, unsigned section, const union object *object, struct err *err)
+{
+	switch (section) {
+	case BRIDGES:
+		return model_add_bridge(&file->model, &object->bridge, err);
+	case PORTS:
+		return model_add_port(&file->model, &object->port, err);
+	default:
+		return model_add_fdb(&file->model, &object->fdb, err);
+	}
+}
+
+static unsigned
+place_line(const struct config_file *file, const struct place *place)
+{
+	return yaml_line(&file->document, place->section, place->key, place->index);
+}
+
+/* The name stands outside of the object. */
+static int
+read_name(const struct noun *noun, union object *object, const struct place *place, struct err *err)
+{
+	json_t *name;
+	int rc;
+
+	if (!place->key)
+		return 0;
+	if (json_object_get(place->members, "name"))
+		return err_set(err, -EINVAL,
+			"%s \"%s\": its name stands before the colon, not in a key", noun->name,
+			place->key);
+	name = json_string(place->key);
+	rc = name ? schema_set(noun_key(noun, "name"), object, name, err)
+		  : err_set(err, -ENOMEM, "out of memory");
+	json_decref(name);
+	return rc;
+}
+
+static int
+read_object(struct config_file *file, unsigned section, const struct place *place, struct err *err)
+{
+	const struct noun *noun = section_nouns[section];
+	union object object;
+	const char *key;
+	json_t *value;
+	int rc;
+
+	if (!json_is_object(place->members) && !(place->key && json_is_null(place->members))) {
+		err_set(err, -EINVAL, "a %s is a mapping of keys to values", noun->name);
+		return yaml_prefix(&file->document, place_line(file, place), err);
+	}
+	schema_defaults(noun, &object);
+	rc = read_name(noun, &object, place, err);
+	if (rc < 0)
+		return yaml_prefix(&file->document, place_line(file, place), err);
+	/* The type decides which other keys there are. */
+	value = section == PORTS ? json_object_get(place->members, "type") : NULL;
+	if (value)
+		rc = read_member(file, noun, &object, place, "type", value, err);
+	json_object_foreach (place->members, key, value) {
+		if (rc == 0 && !(section == PORTS && strcmp(key, "type") == 0))
+			rc = read_member(file, noun, &object, place, key, value, err);
+	}
+	if (rc < 0)
+		return rc;
+	rc = append_object(file, section, &object, err);
+	return rc < 0 ? yaml_prefix(&file->document, place_line(file, place), err) : 0;
+}
+
+static int
+read_section(struct config_file *file, unsigned section, json_t *content, struct err *err)
+{
+	struct place place = {.section = content};
+	json_t *element;
+	int rc = 0;
+
+	if (json_is_null(content))
+		return 0;
+	if (section == FDB ? !json_is_array(content) : !json_is_object(content)) {
+		err_set(err, -EINVAL,
+			section == FDB ? "\"%s\" is a list of mappings"
+				       : "\"%s\" is a mapping of names to objects",
+			section_names[section]);
+		return yaml_prefix(&file->document,
+			yaml_line(&file->document, file->document.root, section_names[section], 0),
+			err);
+	}
+	if (section == FDB) {
+		json_array_foreach (content, place.index, element) {
+			place.members = element;
+			rc = read_object(file, section, &place, err);
+			if (rc < 0)
+				break;
+		}
+		return rc;
+	}
+	json_object_foreach (content, place.key, element) {
+		place.members = element;
+		rc = read_object(file, section, &place, err);
+		if (rc < 0)
+			break;
+	}
+	return rc;
+}
+
+static int
+read_root(struct config_file *file, struct err *err)
+{
+	json_t *root = file->document.root, *content;
+	const char *key;
+
+	if (!root || json_is_null(root))
+		return 0;
+	if (!json_is_object(root))
+		return err_set(err, -EINVAL,
+			"%s: a configuration is a mapping with the keys bridges, ports "
+			"and fdb",
+			file->document.source);
+	json_object_foreach (root, key, content) {
+		unsigned section = 0;
+		int rc;
+
+		while (section < SECTION_COUNT && strcmp(key, section_names[section]) != 0)
+			section++;
+		if (section == SECTION_COUNT) {
+			const char *near = nearest_name(key, section_names, SECTION_COUNT);
+
+			err_set(err, -EINVAL, "unknown key \"%.40s\": %s%s%s", key,
+				near ? "did you mean \"" : "there are bridges, ports and fdb",
+				near ? near : "", near ? "\"?" : "");
+			return yaml_prefix(
+				&file->document, yaml_line(&file->document, root, key, 0), err);
+		}
+		rc = read_section(file, section, content, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* The line of what model_check() found. */
+static unsigned
+fault_line(const struct config_file *file, const struct model_fault *fault)
+{
+	const struct yaml_document *d = &file->document;
+	const json_t *section, *object;
+	unsigned line = 0, s = 0;
+	const char *name;
+
+	while (s < SECTION_COUNT && section_nouns[s] != fault->noun)
+		s++;
+	if (s == SECTION_COUNT)
+		return 0;
+	section = json_object_get(d->root, section_names[s]);
+	if (s == FDB) {
+		object = json_array_get(section, fault->index);
+		line = fault->key ? yaml_line(d, object, fault->key, 0) : 0;
+		return line ? line : yaml_line(d, section, NULL, fault->index);
+	}
+	name = s == BRIDGES ? file->model.bridges[fault->index].name
+			    : file->model.ports[fault->index].name;
+	object = json_object_get(section, name);
+	line = fault->key ? yaml_line(d, object, fault->key, 0) : 0;
+	return line ? line : yaml_line(d, section, name, 0);
+}
+
+int
+config_read(struct config_file *file, const char *source, const char *text, size_t size,
+	struct err *err)
+{
+	struct model_fault fault;
+	struct err local;
+	int rc;
+
+	err = err ? err : &local;
+	memset(file, 0, sizeof(*file));
+	if (size > CONFIG_TEXT_MAX)
+		return err_set(err, -E2BIG, "%s: more than %u MiB", source, CONFIG_TEXT_MAX >> 20);
+	rc = yaml_parse(&file->document, source, text, size, err);
+	if (rc < 0)
+		return rc;
+	rc = read_root(file, err);
+	if (rc == 0) {
+		rc = model_check(&file->model, &fault, err);
+		if (rc < 0)
+			yaml_prefix(&file->document, fault_line(file, &fault), err);
+	}
+	if (rc < 0)
+		config_free(file);
+	return rc;
+}
+
+/* The whole file; *text is for free(). */
+static int
+read_file(const char *path, char **text, size_t *size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc = 0;
+	struct stat st;
+	ssize_t n;
+
+	*text = NULL;
+	*size = 0;
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		rc = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	else if (st.st_size > (off_t)CONFIG_TEXT_MAX)
+		rc = -EFBIG;
+	else if (!(*text = malloc((size_t)st.st_size + 1)))
+		rc = -ENOMEM;
+	while (rc == 0 && *size < (size_t)st.st_size) {
+		n = read(fd, *text + *size, (size_t)st.st_size - *size);
+		if (n < 0)
+			rc = -errno;
+		if (n <= 0)
+			break;
+		*size += (size_t)n;
+	}
+	close(fd);
+	if (rc < 0) {
+		free(*text);
+		*text = NULL;
+	}
+	return rc;
+}
+
+int
+config_load(struct config_file *file, const char *path, struct err *err)
+{
+	size_t size;
+	char *text;
+	int rc = read_file(path, &text, &size);
+
+	memset(file, 0, sizeof(*file));
+	if (rc == -EINVAL)
+		return err_set(err, rc, "configuration %s is not a regular file", path);
+	if (rc == -EFBIG)
+		return err_set(err, rc, "configuration %s is larger than %u MiB", path,
+			CONFIG_TEXT_MAX >> 20);
+	if (rc < 0)
+		return err_set(err, rc, "cannot read configuration %s: %s", path, strerror(-rc));
+	rc = config_read(file, path, text, size, err);
+	free(text);
+	return rc;
+}
+
+void
+config_free(struct config_file *file)
+{
+	model_free(&file->model);
+	yaml_free(&file->document);
+}
+
+/* ---- the other way round ---- */
+
+static json_t *
+store_named(const struct noun *noun, const char *items, unsigned count)
+{
+	json_t *section = json_object();
+
+	for (unsigned i = 0; section && i < count; i++) {
+		const char *object = items + i * noun->size; /* begins with its name */
+		json_t *members = schema_store(noun, object, false, false);
+
+		if (!members || json_object_set_new(section, object, members) < 0) {
+			json_decref(section);
+			return NULL;
+		}
+	}
+	return section;
+}
+
+static json_t *
+store_fdb(const struct model *model)
+{
+	json_t *section = json_array();
+
+	for (unsigned i = 0; section && i < model->fdb_count; i++) {
+		json_t *members = schema_store(&noun_fdb, &model->fdb[i], false, true);
+
+		if (!members || json_array_append_new(section, members) < 0) {
+			json_decref(section);
+			return NULL;
+		}
+	}
+	return section;
+}
+
+json_t *
+config_store(const struct model *model)
+{
+	json_t *root = json_object();
+
+	if (json_object_set_new(root, "bridges",
+		    store_named(&noun_bridge, (const char *)model->bridges, model->bridge_count)) <
+			0 ||
+		json_object_set_new(root, "ports",
+			store_named(&noun_port, (const char *)model->ports, model->port_count)) <
+			0 ||
+		json_object_set_new(root, "fdb", store_fdb(model)) < 0) {
+		json_decref(root);
+		return NULL;
+	}
+	return root;
+}

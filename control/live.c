@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/live.h"
+#include "control/port_types.h"
+
+/* datapath_on_broken() takes a function without context; there is one control thread. */
+static struct live *listener;
+
+struct live_port *
+live_port(struct live *live, const char *name)
+{
+	for (unsigned i = 0; i < PORT_MAX; i++) {
+		if (live->ports[i].name[0] && strcmp(live->ports[i].name, name) == 0)
+			return &live->ports[i];
+	}
+	return NULL;
+}
+
+struct live_bridge *
+live_bridge(struct live *live, const char *name)
+{
+	for (unsigned i = 0; i < BRIDGE_MAX; i++) {
+		if (live->bridges[i].name[0] && strcmp(live->bridges[i].name, name) == 0)
+			return &live->bridges[i];
+	}
+	return NULL;
+}
+
+static int
+bridge_number(struct live *live, const char *name)
+{
+	const struct live_bridge *b = name[0] ? live_bridge(live, name) : NULL;
+
+	return b ? (int)b->bridge : -1;
+}
+
+/* ---- bridges ---- */
+
+static void
+resolve_bridge(const struct bridge_config *config, struct bridge_settings *settings)
+{
+	*settings = (struct bridge_settings){
+		.fdb_capacity = config->capacity,
+		.ageing_s = config->ageing,
+		.forward_bpdu = config->forward_bpdu,
+		.flood_vlans = config->flood_vlans,
+	};
+}
+
+static int
+add_bridge(struct live *live, const struct bridge_config *config, struct err *err)
+{
+	struct bridge_settings settings;
+	unsigned number;
+	int rc;
+
+	resolve_bridge(config, &settings);
+	rc = datapath_bridge_add(&settings, &number, err);
+	if (rc < 0)
+		return err_prefix(err, "bridge \"%s\"", config->name);
+	live->bridges[number].bridge = number;
+	memcpy(live->bridges[number].name, config->name, sizeof(config->name));
+	return 0;
+}
+
+static int
+set_bridge(struct live *live, const struct bridge_config *config, struct err *err)
+{
+	struct bridge_settings settings;
+
+	resolve_bridge(config, &settings);
+	if (datapath_bridge_set((unsigned)bridge_number(live, config->name), &settings, err) < 0)
+		return err_prefix(err, "bridge \"%s\"", config->name);
+	return 0;
+}
+
+static int
+del_bridge(struct live *live, const struct bridge_config *config, struct err *err)
+{
+	struct live_bridge *b = live_bridge(live, config->name);
+	int rc = datapath_bridge_del(b->bridge);
+
+	if (rc < 0)
+		return err_set(err, rc, "bridge \"%s\" cannot be deleted: %s", config->name,
+			strerror(-rc));
+	memset(b, 0, sizeof(*b));
+	return 0;
+}
+
+/* ---- ports ---- */
+
+static void
+end_port(struct live_port *p)
+{
+	struct port *port = p->port;
+
+	if (p->type->close)
+		p->type->close(port);
+	datapath_port_del(port);
+	port->ops->destroy(port);
+	memset(p, 0, sizeof(*p));
+}
+
+static int
+add_port(struct live *live, const struct port_config *config, struct err *err)
+{
+	const struct port_kind *type = port_kind(config->type);
+	struct port_settings settings;
+	struct live_port *p;
+	struct port *port;
+	int rc = type->create(live->loop, config, &port, err);
+
+	if (rc < 0)
+		return err_prefix(err, "port \"%s\"", config->name);
+	port_resolve(config, bridge_number(live, config->bridge), &settings);
+	rc = datapath_port_add(port, &settings, err);
+	if (rc < 0) {
+		port->ops->destroy(port);
+		return err_prefix(err, "port \"%s\"", config->name);
+	}
+	p = &live->ports[port->index];
+	memcpy(p->name, config->name, sizeof(p->name));
+	p->type = type;
+	p->port = port;
+	rc = type->open ? type->open(port, err) : 0;
+	if (rc < 0) {
+		end_port(p);
+		return err_prefix(err, "port \"%s\"", config->name);
+	}
+	return 0;
+}
+
+static int
+set_port(struct live *live, const struct port_config *config, struct err *err)
+{
+	struct port_settings settings;
+
+	port_resolve(config, bridge_number(live, config->bridge), &settings);
+	if (datapath_port_set(live_port(live, config->name)->port, &settings, err) < 0)
+		return err_prefix(err, "port \"%s\"", config->name);
+	return 0;
+}
+
+/* ---- static addresses ---- */
+
+static int
+add_fdb(struct live *live, const struct fdb_config *config, struct err *err)
+{
+	const struct live_bridge *b = live_bridge(live, config->bridge);
+	const struct live_port *p = live_port(live, config->port);
+	int rc;
+
+	/* Missing only where a change could not be taken back. */
+	if (!b || !p)
+		return err_set(err, -ENOENT, "its port or bridge is gone");
+	rc = fdb_add_static(datapath_bridge_fdb(b->bridge),
+		fdb_make_key(config->mac.b, config->vlan), p->port->index);
+	if (rc < 0)
+		return err_set(err, rc, "bridge \"%s\" has no room for a static address: %s",
+			config->bridge, strerror(-rc));
+	return 0;
+}
+
+static void
+del_fdb(struct live *live, const struct fdb_config *config)
+{
+	int number = bridge_number(live, config->bridge);
+
+	if (number >= 0)
+		fdb_del(datapath_bridge_fdb((unsigned)number),
+			fdb_make_key(config->mac.b, config->vlan));
+}
+
+int
+live_perform(struct live *live, const struct step *step, struct err *err)
+{
+	switch (step->kind) {
+	case STEP_ADD_BRIDGE:
+		return add_bridge(live, step->to, err);
+	case STEP_SET_BRIDGE:
+		return set_bridge(live, step->to, err);
+	case STEP_DEL_BRIDGE:
+		return del_bridge(live, step->from, err);
+	case STEP_ADD_PORT:
+		return add_port(live, step->to, err);
+	case STEP_SET_PORT:
+		return set_port(live, step->to, err);
+	case STEP_DEL_PORT:
+		end_port(live_port(live, ((const struct port_config *)step->from)->name));
+		return 0;
+	case STEP_ADD_FDB:
+		return add_fdb(live, step->to, err);
+	case STEP_DEL_FDB:
+		del_fdb(live, step->from);
+		return 0;
+	case STEP_KIND_COUNT:
+		break;
+	}
+	return err_set(err, -EINVAL, "not a step");
+}
+
+/* ---- the whole ---- */
+
+static void
+on_broken(struct port *port, unsigned queue, unsigned reason)
+{
+	struct live_port *p = &listener->ports[port->index];
+
+	if (p->port == port && p->type->broken)
+		p->type->broken(port, queue, reason);
+}
+
+int
+live_create(struct live **live, struct event_base *loop)
+{
+	*live = calloc(1, sizeof(**live));
+	if (!*live)
+		return -ENOMEM;
+	(*live)->loop = loop;
+	listener = *live;
+	datapath_on_broken(on_broken);
+	return 0;
+}
+
+void
+live_destroy(struct live *live)
+{
+	if (!live)
+		return;
+	for (unsigned i = 0; i < PORT_MAX; i++) {
+		if (live->ports[i].port)
+			end_port(&live->ports[i]);
+	}
+	for (unsigned i = 0; i < BRIDGE_MAX; i++) {
+		if (live->bridges[i].name[0])
+			datapath_bridge_del(live->bridges[i].bridge);
+	}
+	datapath_on_broken(NULL);
+	listener = NULL;
+	free(live);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * live: the bridges and ports that really exist, by name.
+ *
+ * The one place that turns a configuration into datapath objects and back into nothing; it is driven
+ * by the steps of a plan (control/plan.h) only.
+ *
+ * Threads: the control thread.
+ */
+#ifndef CONTROL_LIVE_H
+#define CONTROL_LIVE_H
+
+#include "control/plan.h"
+#include "datapath/datapath.h"
+
+struct event_base;
+struct port_kind;
+
+struct live_port {
+	char name[CONFIG_NAME_SIZE]; /* "" = free */
+	const struct port_kind *type;
+	struct port *port; /* owned */
+};
+
+struct live_bridge {
+	char name[CONFIG_NAME_SIZE]; /* "" = free */
+	unsigned bridge;             /* the datapath's number */
+};
+
+struct live {
+	struct event_base *loop;
+	struct live_bridge bridges[BRIDGE_MAX]; /* by the datapath's number */
+	struct live_port ports[PORT_MAX];       /* by the datapath's index */
+};
+
+/* The datapath must have been started.  -ENOMEM. */
+int live_create(struct live **live, struct event_base *loop);
+/* Ends all ports and bridges that are left. */
+void live_destroy(struct live *live);
+
+/* apply_ops.perform: one step or nothing. */
+int live_perform(struct live *live, const struct step *step, struct err *err);
+
+/* NULL when there is none. */
+struct live_port *live_port(struct live *live, const char *name);
+struct live_bridge *live_bridge(struct live *live, const char *name);
+
+#endif

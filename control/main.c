@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * patchbayd: start, the control thread's event loop, stop.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "api/schema.h"
+#include "control/command.h"
+#include "control/cpu.h"
+#include "control/notify.h"
+#include "control/options.h"
+#include "control/server.h"
+#include "control/state.h"
+#include "lib/clock.h"
+
+#define RUNTIME_DIR_MODE 0750
+
+static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+#define SIGNAL_COUNT (sizeof(signals) / sizeof(signals[0]))
+
+struct daemon {
+	struct options options;
+	struct event_base *loop;
+	struct unix_socket socket;
+	struct state state;
+	struct server *server;
+	struct event *on_signal[SIGNAL_COUNT], *on_datapath, *on_second;
+	bool datapath_runs;
+};
+
+/* ---- events ---- */
+
+static void
+reload(struct daemon *d)
+{
+	struct err err = {0};
+
+	if (!d->options.config)
+		log_info("SIGHUP: no --config was given, nothing to apply again");
+	else if (state_load(&d->state, d->options.config, &err) < 0)
+		log_error("%s: nothing was changed", err.text);
+	else
+		log_info("%s applied again", d->options.config);
+}
+
+static void
+handle_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct daemon *d = arg;
+
+	(void)what;
+	if (number == SIGHUP)
+		reload(d);
+	else
+		event_base_loopbreak(d->loop);
+}
+
+static void
+handle_datapath(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	datapath_dispatch();
+}
+
+static void
+handle_second(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	datapath_tick();
+}
+
+static int
+add_event(struct event *event, const struct timeval *interval)
+{
+	return event && event_add(event, interval) == 0 ? 0 : -ENOMEM;
+}
+
+static int
+start_events(struct daemon *d, struct err *err)
+{
+	const struct timeval second = {1, 0};
+	int rc = 0;
+
+	for (unsigned i = 0; i < SIGNAL_COUNT; i++) {
+		d->on_signal[i] = evsignal_new(d->loop, signals[i], handle_signal, d);
+		rc |= add_event(d->on_signal[i], NULL);
+	}
+	d->on_datapath =
+		event_new(d->loop, datapath_event_fd(), EV_READ | EV_PERSIST, handle_datapath, d);
+	rc |= add_event(d->on_datapath, NULL);
+	d->on_second = event_new(d->loop, -1, EV_PERSIST, handle_second, d);
+	rc |= add_event(d->on_second, &second);
+	return rc ? err_set(err, -ENOMEM, "out of memory") : 0;
+}
+
+static void
+stop_event(struct event *event)
+{
+	if (event)
+		event_free(event);
+}
+
+/* ---- start and stop ---- */
+
+/* The default place of the socket; its directory is made when it is missing. */
+static int
+default_socket(struct options *options, struct err *err)
+{
+	char directory[sizeof(options->socket) - sizeof(API_SOCKET_NAME) - 1];
+
+	if (api_runtime_dir(directory, sizeof(directory)) < 0)
+		return err_set(
+			err, -ENAMETOOLONG, "$XDG_RUNTIME_DIR is too long: give --socket PATH");
+	if (mkdir(directory, RUNTIME_DIR_MODE) == 0) {
+		/* Whoever may use the socket has to reach it. */
+		if (options->socket_group != (gid_t)-1 &&
+			chown(directory, (uid_t)-1, options->socket_group) < 0)
+			return err_set(err, -errno, "cannot give %s to the socket's group: %s",
+				directory, strerror(errno));
+	} else if (errno != EEXIST) {
+		return err_set(err, -errno,
+			"cannot create %s: %s: give --socket PATH in a directory of "
+			"your own",
+			directory, strerror(errno));
+	}
+	snprintf(options->socket, sizeof(options->socket), "%s/%s", directory, API_SOCKET_NAME);
+	return 0;
+}
+
+static int
+start_socket(struct daemon *d, struct err *err)
+{
+	struct options *o = &d->options;
+	struct unix_socket_options options = {
+		.path = o->socket,
+		.mode = o->socket_mode,
+		.owner = o->socket_owner,
+		.group = o->socket_group,
+	};
+	int rc = o->socket[0] ? 0 : default_socket(o, err);
+
+	if (rc == 0)
+		rc = unix_socket_listen(&d->socket, &options, err);
+	return rc < 0 ? err_prefix(err, "control socket") : 0;
+}
+
+static int
+start_server(struct daemon *d, struct err *err)
+{
+	struct server_options options = {
+		.loop = d->loop,
+		.listener = &d->socket,
+		.handler = {command_call, &d->state},
+		.group = d->options.socket_group,
+		.line_max = API_LINE_MAX,
+	};
+	struct stat st;
+
+	if (stat(d->socket.path, &st) == 0)
+		options.group = st.st_gid;
+	return server_create(&d->server, &options, err);
+}
+
+static int
+start_datapath(struct daemon *d, struct err *err)
+{
+	sigset_t set;
+	int rc;
+
+	/* Workers inherit the mask: signals are the control thread's. */
+	sigemptyset(&set);
+	for (unsigned i = 0; i < SIGNAL_COUNT; i++)
+		sigaddset(&set, signals[i]);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	rc = datapath_start(&d->options.datapath, err);
+	d->datapath_runs = rc == 0;
+	if (rc == 0)
+		rc = start_events(d, err);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	return rc;
+}
+
+/* Each guest needs a few descriptors per queue. */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			log_warning("cannot raise the limit of open files: %s", strerror(errno));
+	}
+}
+
+static int
+start(struct daemon *d, struct err *err)
+{
+	int rc = command_check_tables(err);
+
+	if (rc == 0)
+		rc = start_socket(d, err);
+	if (rc < 0)
+		return rc;
+	raise_descriptor_limit();
+	d->loop = event_base_new();
+	if (!d->loop)
+		return err_set(err, -ENOMEM, "cannot start the event loop");
+	rc = start_datapath(d, err);
+	if (rc < 0)
+		return rc;
+	if (live_create(&d->state.live, d->loop) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
+	rc = d->options.config ? state_load(&d->state, d->options.config, err) : 0;
+	return rc < 0 ? rc : start_server(d, err);
+}
+
+static void
+stop(struct daemon *d)
+{
+	unix_socket_close(&d->socket);
+	server_destroy(d->server);
+	if (d->state.live)
+		state_clear(&d->state);
+	for (unsigned i = 0; i < SIGNAL_COUNT; i++)
+		stop_event(d->on_signal[i]);
+	stop_event(d->on_datapath);
+	stop_event(d->on_second);
+	if (d->datapath_runs)
+		datapath_stop();
+	if (d->loop)
+		event_base_free(d->loop);
+}
+
+static void
+say_ready(const struct daemon *d)
+{
+	char cpus[WORKER_MAX * 6] = "";
+	size_t used = 0;
+
+	for (unsigned w = 0; w < datapath_worker_count(); w++) {
+		struct worker_stats stats;
+
+		datapath_worker_stats(w, &stats);
+		used += (size_t)snprintf(
+			cpus + used, sizeof(cpus) - used, "%s%u", w ? "," : "", stats.cpu);
+	}
+	log_info("ready: socket %s, %u worker%s on CPU %s, %u bridges, %u ports", d->socket.path,
+		datapath_worker_count(), datapath_worker_count() == 1 ? "" : "s", cpus,
+		d->state.running.bridge_count, d->state.running.port_count);
+	if (notify("READY=1") < 0)
+		log_warning("cannot tell the service manager: $NOTIFY_SOCKET is not usable");
+}
+
+static int
+run(struct daemon *d)
+{
+	struct err err = {0};
+
+	if (start(d, &err) < 0) {
+		log_error("%s", err.text);
+		stop(d);
+		return EXIT_FAILURE;
+	}
+	say_ready(d);
+	event_base_dispatch(d->loop);
+	notify("STOPPING=1");
+	stop(d);
+	log_info("stopped");
+	return EXIT_SUCCESS;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct daemon daemon = {.socket = {.fd = -1}};
+	struct err err = {0};
+
+	daemon.state.started_ns = clock_ns();
+	log_start("patchbayd", LOG_LEVEL_INFO);
+	if (cpu_check(cpu_has, &err) < 0) {
+		log_error("%s", err.text);
+		return EXIT_FAILURE;
+	}
+	if (options_parse(&daemon.options, argc, argv, &err) < 0) {
+		log_error("%s", err.text);
+		return 2;
+	}
+	if (daemon.options.help) {
+		options_print_help(stdout);
+		return EXIT_SUCCESS;
+	}
+	if (daemon.options.version) {
+		printf("patchbayd %s\n", PATCHBAY_VERSION);
+		return EXIT_SUCCESS;
+	}
+	log_start("patchbayd", daemon.options.log_level);
+	signal(SIGPIPE, SIG_IGN);
+	return run(&daemon);
+}

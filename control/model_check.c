@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * model_check: the rules between objects.  Each value that must be unique is a claim; claims are
+ * sorted, so that the cost stays n log n for thousands of objects.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/model.h"
+#include "datapath/datapath.h"
+#include "lib/parse.h"
+
+struct check {
+	const struct model *model;
+	struct model_fault *fault;
+	struct err *err; /* never NULL */
+};
+
+/* A value only one object may have. */
+struct claim {
+	const char *key;
+	const char *value; /* in the model, or text */
+	char text[CONFIG_NAME_SIZE + MAC_TEXT_SIZE + 16];
+	unsigned index; /* of the object that claims it */
+};
+
+static int
+fault_at(const struct check *check, const struct noun *noun, unsigned index, const char *key)
+{
+	if (check->fault)
+		*check->fault = (struct model_fault){noun, index, key};
+	return check->err->code;
+}
+
+static int
+compare_claims(const void *a, const void *b)
+{
+	const struct claim *x = *(const struct claim *const *)a;
+	const struct claim *y = *(const struct claim *const *)b;
+	int order = strcmp(x->key, y->key);
+
+	if (order == 0)
+		order = strcmp(x->value, y->value);
+	return order ? order : (int)x->index - (int)y->index;
+}
+
+/* The pair of claims on one value whose second comes first in the model; false = no conflict. */
+static bool
+find_conflict(const struct claim *claims, unsigned count, const struct claim **sorted,
+	const struct claim **owner, const struct claim **second)
+{
+	bool found = false;
+
+	for (unsigned i = 0; i < count; i++)
+		sorted[i] = &claims[i];
+	qsort(sorted, count, sizeof(*sorted), compare_claims);
+	for (unsigned i = 1; i < count; i++) {
+		if (strcmp(sorted[i - 1]->key, sorted[i]->key) != 0 ||
+			strcmp(sorted[i - 1]->value, sorted[i]->value) != 0)
+			continue;
+		if (found && (*second)->index < sorted[i]->index)
+			continue;
+		*owner = sorted[i - 1];
+		*second = sorted[i];
+		found = true;
+	}
+	return found;
+}
+
+static void
+claim_add(struct claim *claims, unsigned *count, const char *key, const char *value, unsigned index)
+{
+	struct claim *c;
+
+	if (!value[0])
+		return;
+	c = &claims[(*count)++];
+	c->key = key;
+	c->value = value;
+	c->index = index;
+}
+
+#define CLAIMS_PER_PORT 5
+
+static unsigned
+claim_ports(const struct model *model, struct claim *claims)
+{
+	char mac[MAC_TEXT_SIZE];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < model->port_count; i++) {
+		const struct port_config *p = &model->ports[i];
+
+		claim_add(claims, &count, "name", p->name, i);
+		claim_add(claims, &count, "path", p->path, i);
+		claim_add(claims, &count, "dev", p->dev, i);
+		claim_add(claims, &count, "file", p->file, i);
+		/* Only within one bridge are two owners of an address a contradiction. */
+		if (mac_is_zero(&p->mac) || !p->bridge[0])
+			continue;
+		snprintf(claims[count].text, sizeof(claims[count].text), "%s on bridge %s",
+			mac_format(&p->mac, mac), p->bridge);
+		claim_add(claims, &count, "mac", claims[count].text, i);
+	}
+	return count;
+}
+
+static int
+check_ports_unique(const struct check *check)
+{
+	const struct model *m = check->model;
+	unsigned most = m->port_count * CLAIMS_PER_PORT, count;
+	struct claim *claims = calloc(most ? most : 1, sizeof(*claims));
+	const struct claim **sorted = calloc(most ? most : 1, sizeof(*sorted)), *owner = NULL,
+			   *second = NULL;
+	int rc = 0;
+
+	if (!claims || !sorted) {
+		rc = err_set(check->err, -ENOMEM, "out of memory");
+	} else {
+		count = claim_ports(m, claims);
+		if (find_conflict(claims, count, sorted, &owner, &second)) {
+			const char *name = m->ports[second->index].name;
+
+			if (strcmp(second->key, "name") == 0)
+				rc = err_set(
+					check->err, -EEXIST, "port \"%s\" exists already", name);
+			else
+				rc = err_set(check->err, -EEXIST,
+					"port \"%s\": %s %.200s belongs to port \"%s\" already",
+					name, second->key, second->value,
+					m->ports[owner->index].name);
+			fault_at(check, &noun_port, second->index, second->key);
+		}
+	}
+	free(claims);
+	free(sorted);
+	return rc;
+}
+
+static int
+check_bridges(const struct check *check)
+{
+	const struct model *m = check->model;
+
+	for (unsigned i = 0; i < m->bridge_count; i++) {
+		const struct bridge_config *b = &m->bridges[i];
+
+		if (schema_complete(&noun_bridge, b, check->err) < 0)
+			return fault_at(check, &noun_bridge, i, NULL);
+		/* The first of that name is another one. */
+		if (model_bridge(m, b->name) != b) {
+			err_set(check->err, -EEXIST, "bridge \"%s\" exists already", b->name);
+			return fault_at(check, &noun_bridge, i, "name");
+		}
+	}
+	return 0;
+}
+
+/* Keys of one port that must suit each other. */
+static int
+check_port_keys(const struct port_config *p, const char **key, struct err *err)
+{
+	int mode = port_config_vlan_mode(p);
+
+	if (schema_complete(&noun_port, p, err) < 0) {
+		*key = NULL;
+		return err_prefix(err, "port \"%s\"", p->name);
+	}
+	if ((mode == VLAN_ACCESS || mode == VLAN_DOT1Q_TUNNEL) && p->tag < 0) {
+		*key = "vlan_mode";
+		return err_set(err, -EINVAL,
+			"port \"%s\": vlan_mode=%s needs a VLAN: give tag=1..4094", p->name,
+			mode == VLAN_ACCESS ? "access" : "dot1q-tunnel");
+	}
+	if (mode != VLAN_DOT1Q_TUNNEL && !vlan_set_is_empty(&p->cvlans)) {
+		*key = "cvlans";
+		return err_set(err, -EINVAL,
+			"port \"%s\": cvlans is for ports with vlan_mode=dot1q-tunnel only",
+			p->name);
+	}
+	return 0;
+}
+
+static int
+check_ports(const struct check *check)
+{
+	const struct model *m = check->model;
+
+	for (unsigned i = 0; i < m->port_count; i++) {
+		const struct port_config *p = &m->ports[i];
+		const char *key;
+
+		if (check_port_keys(p, &key, check->err) < 0)
+			return fault_at(check, &noun_port, i, key);
+		if (p->bridge[0] && !model_bridge(m, p->bridge)) {
+			err_set(check->err, -ENOENT,
+				"port \"%s\": bridge \"%s\" does not exist: add it with `patchbay bridge add %s`",
+				p->name, p->bridge, p->bridge);
+			return fault_at(check, &noun_port, i, "bridge");
+		}
+	}
+	return check_ports_unique(check);
+}
+
+static int
+compare_fdb(const void *a, const void *b)
+{
+	const struct fdb_config *x = *(const struct fdb_config *const *)a;
+	const struct fdb_config *y = *(const struct fdb_config *const *)b;
+	int order = strcmp(x->bridge, y->bridge);
+
+	if (order == 0)
+		order = memcmp(&x->mac, &y->mac, sizeof(x->mac));
+	if (order == 0)
+		order = (int)x->vlan - (int)y->vlan;
+	return order;
+}
+
+static int
+check_fdb_unique(const struct check *check)
+{
+	const struct model *m = check->model;
+	const struct fdb_config **sorted = calloc(m->fdb_count ? m->fdb_count : 1, sizeof(*sorted));
+	char mac[MAC_TEXT_SIZE];
+	unsigned in_bridge = 0;
+	int rc = 0;
+
+	if (!sorted)
+		return err_set(check->err, -ENOMEM, "out of memory");
+	for (unsigned i = 0; i < m->fdb_count; i++)
+		sorted[i] = &m->fdb[i];
+	qsort(sorted, m->fdb_count, sizeof(*sorted), compare_fdb);
+	for (unsigned i = 0; i < m->fdb_count && rc == 0; i++) {
+		const struct fdb_config *f = sorted[i];
+
+		in_bridge = i && strcmp(sorted[i - 1]->bridge, f->bridge) == 0 ? in_bridge + 1 : 1;
+		if (i && compare_fdb(&sorted[i - 1], &f) == 0)
+			rc = err_set(check->err, -EEXIST,
+				"address %s vlan %u of bridge \"%s\" is given already (port \"%s\")",
+				mac_format(&f->mac, mac), f->vlan, f->bridge, sorted[i - 1]->port);
+		else if (in_bridge > model_bridge(m, f->bridge)->capacity)
+			rc = err_set(check->err, -ENOSPC,
+				"bridge \"%s\" has more static addresses than its capacity of %u: raise it with "
+				"`patchbay bridge set %s capacity=...`",
+				f->bridge, model_bridge(m, f->bridge)->capacity, f->bridge);
+		if (rc < 0)
+			fault_at(check, &noun_fdb, (unsigned)(f - m->fdb), NULL);
+	}
+	free(sorted);
+	return rc;
+}
+
+static int
+check_fdb(const struct check *check)
+{
+	const struct model *m = check->model;
+	const struct port_config *p = NULL;
+	char mac[MAC_TEXT_SIZE];
+
+	for (unsigned i = 0; i < m->fdb_count; i++) {
+		const struct fdb_config *f = &m->fdb[i];
+
+		/* Entries of one port mostly stand together. */
+		if (!p || strcmp(p->name, f->port) != 0)
+			p = model_port(m, f->port);
+		if (schema_complete(&noun_fdb, f, check->err) < 0)
+			return fault_at(check, &noun_fdb, i, NULL);
+		mac_format(&f->mac, mac);
+		if (!model_bridge(m, f->bridge)) {
+			err_set(check->err, -ENOENT, "address %s: bridge \"%s\" does not exist",
+				mac, f->bridge);
+			return fault_at(check, &noun_fdb, i, "bridge");
+		}
+		if (!p) {
+			err_set(check->err, -ENOENT, "address %s: port \"%s\" does not exist", mac,
+				f->port);
+			return fault_at(check, &noun_fdb, i, "port");
+		}
+		if (strcmp(p->bridge, f->bridge) != 0) {
+			err_set(check->err, -EINVAL,
+				"address %s: port \"%s\" is not a port of bridge \"%s\" but of %s%s%s",
+				mac, f->port, f->bridge, p->bridge[0] ? "\"" : "",
+				p->bridge[0] ? p->bridge : "none", p->bridge[0] ? "\"" : "");
+			return fault_at(check, &noun_fdb, i, "port");
+		}
+	}
+	return check_fdb_unique(check);
+}
+
+int
+model_check(const struct model *model, struct model_fault *fault, struct err *err)
+{
+	struct err local = {0};
+	struct check check = {model, fault, err ? err : &local};
+	int rc;
+
+	if (fault)
+		memset(fault, 0, sizeof(*fault));
+	check.err->code = 0;
+	rc = check_bridges(&check);
+	if (rc == 0)
+		rc = check_ports(&check);
+	if (rc == 0)
+		rc = check_fdb(&check);
+	return rc;
+}

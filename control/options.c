@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/options.h"
+#include "lib/parse.h"
+
+#define IDLE_US_MAX 1000000
+
+/* ---- one function per option; value is NULL for those that take none ---- */
+
+static int
+set_workers(struct options *o, const char *value, struct err *err)
+{
+	int rc = parse_cpus(value, o->datapath.cpus, WORKER_MAX, &o->datapath.cpu_count);
+
+	if (rc == -ENOSPC)
+		return err_set(err, rc, "--workers %s: at most %d workers are possible", value,
+			WORKER_MAX);
+	if (rc == -EEXIST)
+		return err_set(err, rc,
+			"--workers %s: a CPU is named twice: a worker has one of its own", value);
+	if (rc < 0)
+		return err_set(
+			err, rc, "--workers %s: give CPU numbers, for instance 1 or 2,4-7", value);
+	return 0;
+}
+
+/* Relative to the directory the program was started in. */
+static int
+set_socket(struct options *o, const char *value, struct err *err)
+{
+	char here[PATH_MAX] = "";
+	int n;
+
+	if (value[0] != '/' && !getcwd(here, sizeof(here)))
+		return err_set(err, -errno, "--socket %s: %s", value, strerror(errno));
+	n = snprintf(o->socket, sizeof(o->socket), "%s%s%s", here, here[0] ? "/" : "", value);
+	if (!value[0] || n < 0 || (size_t)n >= sizeof(o->socket))
+		return err_set(
+			err, -EINVAL, "--socket %.100s: give the path of a Unix socket", value);
+	return 0;
+}
+
+static int
+set_socket_mode(struct options *o, const char *value, struct err *err)
+{
+	uint64_t mode;
+	int rc = parse_octal(value, 1, 0777, &mode);
+
+	if (rc < 0)
+		return err_set(err, rc,
+			"--socket-mode %s: give permissions in octal, for instance 0660", value);
+	o->socket_mode = (mode_t)mode;
+	return 0;
+}
+
+static int
+set_socket_owner(struct options *o, const char *value, struct err *err)
+{
+	const struct passwd *user = getpwnam(value);
+
+	if (!user)
+		return err_set(err, -EINVAL,
+			"--socket-owner %s: there is no such user: see `getent passwd`", value);
+	o->socket_owner = user->pw_uid;
+	return 0;
+}
+
+static int
+set_socket_group(struct options *o, const char *value, struct err *err)
+{
+	const struct group *group = getgrnam(value);
+
+	if (!group)
+		return err_set(err, -EINVAL,
+			"--socket-group %s: there is no such group: see `getent group`", value);
+	o->socket_group = group->gr_gid;
+	return 0;
+}
+
+static int
+set_config(struct options *o, const char *value, struct err *err)
+{
+	(void)err;
+	o->config = value;
+	return 0;
+}
+
+static int
+set_busy_poll(struct options *o, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	o->datapath.busy_poll = true;
+	return 0;
+}
+
+static int
+set_idle_us(struct options *o, const char *value, struct err *err)
+{
+	uint64_t us;
+	int rc = parse_u64(value, 1, IDLE_US_MAX, &us);
+
+	if (rc < 0)
+		return err_set(
+			err, rc, "--idle-us %s: give microseconds, 1..%d", value, IDLE_US_MAX);
+	o->datapath.idle_us = (unsigned)us;
+	return 0;
+}
+
+static int
+set_no_huge(struct options *o, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	o->datapath.hugepages = false;
+	return 0;
+}
+
+static int
+set_pci(struct options *o, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	o->datapath.pci = true;
+	return 0;
+}
+
+static int
+set_log_level(struct options *o, const char *value, struct err *err)
+{
+	if (log_level_parse(value, &o->log_level) < 0)
+		return err_set(
+			err, -EINVAL, "--log-level %s: give error, warning, info or debug", value);
+	return 0;
+}
+
+static int
+set_help(struct options *o, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	o->help = true;
+	return 0;
+}
+
+static int
+set_version(struct options *o, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	o->version = true;
+	return 0;
+}
+
+static const struct {
+	const char *name, *argument; /* argument NULL = takes none */
+	int (*set)(struct options *o, const char *value, struct err *err);
+	const char *help;
+} table[] = {
+	{"workers", "CPULIST", set_workers,
+		"CPUs to move packets on, one worker pinned to each (1,3-5);\n"
+		"default: the last CPU this process may use"},
+	{"socket", "PATH", set_socket,
+		"control socket; default: $XDG_RUNTIME_DIR/patchbay/control.sock\n"
+		"for a user that has one, else /run/patchbay/control.sock"},
+	{"socket-mode", "OCTAL", set_socket_mode,
+		"permissions of the control socket; default: 0660"},
+	{"socket-owner", "USER", set_socket_owner, "owner of the control socket"},
+	{"socket-group", "GROUP", set_socket_group,
+		"group of the control socket; its members may change things"},
+	{"config", "FILE", set_config, "configuration to apply at start, and again on SIGHUP"},
+	{"busy-poll", NULL, set_busy_poll, "workers never sleep: lowest latency, whole CPUs used"},
+	{"idle-us", "N", set_idle_us,
+		"microseconds without work before a worker sleeps; default: 100"},
+	{"no-huge", NULL, set_no_huge, "use no hugepages even if there are some"},
+	{"pci", NULL, set_pci, "look for network cards on the PCI bus"},
+	{"log-level", "LEVEL", set_log_level, "error, warning, info or debug; default: info"},
+	{"help", NULL, set_help, "print this help"},
+	{"version", NULL, set_version, "print the version"},
+};
+
+#define COUNT (sizeof(table) / sizeof(table[0]))
+
+int
+options_parse(struct options *options, int argc, char **argv, struct err *err)
+{
+	struct option longs[COUNT + 1] = {0};
+	int row, rc;
+
+	memset(options, 0, sizeof(*options));
+	options->datapath.hugepages = true;
+	options->socket_owner = (uid_t)-1;
+	options->socket_group = (gid_t)-1;
+	options->log_level = LOG_LEVEL_INFO;
+	for (size_t i = 0; i < COUNT; i++)
+		longs[i] = (struct option){table[i].name,
+			table[i].argument ? required_argument : no_argument, NULL, (int)i + 256};
+	optind = 0;
+	opterr = 0;
+	while ((row = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
+		if (row == ':')
+			return err_set(err, -EINVAL, "%s needs a value: see `patchbayd --help`",
+				argv[optind - 1]);
+		if (row == '?')
+			return err_set(err, -EINVAL,
+				"unknown option \"%s\": see `patchbayd --help`", argv[optind - 1]);
+		rc = table[row - 256].set(options, optarg, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (optind < argc)
+		return err_set(err, -EINVAL, "unexpected argument \"%s\": see `patchbayd --help`",
+			argv[optind]);
+	return 0;
+}
+
+void
+options_print_help(FILE *file)
+{
+	fprintf(file,
+		"Usage: patchbayd [OPTION]...\n"
+		"The patchbay switch: forwards frames between virtual machines and interfaces.\n"
+		"Talk to it with the command patchbay.\n\n");
+	for (size_t i = 0; i < COUNT; i++) {
+		const char *help = table[i].help, *newline;
+		char left[40];
+
+		snprintf(left, sizeof(left), "--%s%s%s", table[i].name,
+			table[i].argument ? " " : "", table[i].argument ? table[i].argument : "");
+		while ((newline = strchr(help, '\n'))) {
+			fprintf(file, "  %-22s %.*s\n", left, (int)(newline - help), help);
+			help = newline + 1;
+			left[0] = '\0';
+		}
+		fprintf(file, "  %-22s %s\n", left, help);
+	}
+}

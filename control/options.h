@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * options: the command line of patchbayd.
+ */
+#ifndef CONTROL_OPTIONS_H
+#define CONTROL_OPTIONS_H
+
+#include <stdio.h>
+
+#include "datapath/datapath.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/unix_socket.h"
+
+struct options {
+	struct datapath_options datapath;
+	char socket[4096];  /* "" = the default place */
+	mode_t socket_mode; /* 0 = the default */
+	uid_t socket_owner; /* (uid_t)-1 = unchanged */
+	gid_t socket_group;
+	const char *config; /* NULL = none; points into the arguments */
+	enum log_level log_level;
+	bool help, version;
+};
+
+/* -EINVAL, -ERANGE, ...: the text names option, value and what is allowed. */
+int options_parse(struct options *options, int argc, char **argv, struct err *err);
+void options_print_help(FILE *file);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/port_types.h"
+#include "control/port_vhost_user.h"
+#include "datapath/port_eth.h"
+
+/* ---- kernel interfaces, files and the null device: all by one driver face ---- */
+
+static int
+eth_create(struct event_base *loop, const struct port_config *config, struct port **port,
+	struct err *err)
+{
+	struct port_eth_options options = {
+		.name = config->name,
+		.type = port_kind(config->type)->name,
+		.target = config->dev[0]    ? config->dev
+			  : config->file[0] ? config->file
+					    : NULL,
+		.queues = config->queues,
+		.mtu = (uint16_t)config->mtu,
+		.mac = config->mac,
+	};
+
+	(void)loop;
+	return port_eth_create(&options, port, err);
+}
+
+static void
+eth_status(const struct port *port, struct port_state *state)
+{
+	struct port_eth_status status;
+
+	port_eth_status(port, &status);
+	state->up = status.link_up;
+	state->queues = port->rx_queues;
+	state->mac = status.mac;
+	state->mtu = status.mtu;
+	if (!status.link_up)
+		snprintf(state->reason, sizeof(state->reason),
+			"the interface has no link: see `ip link`");
+}
+
+#define ETH(identifier, text)            \
+	[PORT_TYPE_##identifier] = {     \
+		.name = text,            \
+		.profile = PROFILE_OPEN, \
+		.create = eth_create,    \
+		.open = port_eth_open,   \
+		.status = eth_status,    \
+	}
+
+static const struct port_kind types[] = {
+	[PORT_TYPE_VHOST_USER] =
+		{
+			.name = "vhost-user",
+			.profile = PROFILE_VM,
+			.create = port_vhost_user_create,
+			.open = vhost_port_open,
+			.close = vhost_port_close,
+			.broken = vhost_port_broken,
+			.status = port_vhost_user_status,
+		},
+	ETH(TAP, "tap"),
+	ETH(AFPACKET, "afpacket"),
+	ETH(PCAP, "pcap"),
+	ETH(NULL, "null"),
+};
+
+const struct port_kind *
+port_kind(int type)
+{
+	return &types[type];
+}
+
+/* ---- profiles ---- */
+
+static const struct profile {
+	bool drop_reserved, mac_lock; /* mac_lock: when the port has a mac */
+	uint32_t mac_limit, storm_pps;
+} profiles[] = {
+	[PROFILE_OPEN] = {.mac_limit = 8192},
+	[PROFILE_VM] = {.drop_reserved = true,
+		.mac_lock = true,
+		.mac_limit = 256,
+		.storm_pps = 1000},
+};
+
+int
+port_profile(const struct port_config *config)
+{
+	return config->profile != PROFILE_DEFAULT ? config->profile
+						  : port_kind(config->type)->profile;
+}
+
+void
+port_resolve(const struct port_config *config, int bridge, struct port_settings *settings)
+{
+	const struct profile *profile = &profiles[port_profile(config)];
+
+	*settings = (struct port_settings){
+		.bridge = bridge,
+		.vlan_mode = (enum vlan_mode)port_config_vlan_mode(config),
+		.tag = config->tag > 0 ? (uint16_t)config->tag : 0,
+		.trunks = config->trunks,
+		.cvlans = config->cvlans,
+		.priority_tags = (enum priority_tags)config->priority_tags,
+		.qinq_ethtype = config->qinq_ethtype == 1 ? 0x8100 : 0x88a8,
+		.mtu = (uint16_t)config->mtu,
+		.drop_reserved = profile->drop_reserved,
+		.mac_lock = profile->mac_lock && !mac_is_zero(&config->mac),
+		.mac = config->mac,
+		.mac_limit = config->mac_limit ? config->mac_limit : profile->mac_limit,
+		.storm_pps = config->storm ? config->storm : profile->storm_pps,
+	};
+}

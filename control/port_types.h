@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * port_types: what the control thread can do with each type of port.  A new type is a row here, one
+ * in PORT_TYPE_LIST and its keys in api/keys.c.
+ */
+#ifndef CONTROL_PORT_TYPES_H
+#define CONTROL_PORT_TYPES_H
+
+#include <jansson.h>
+
+#include "api/config.h"
+#include "datapath/datapath.h"
+#include "lib/err.h"
+
+struct event_base;
+
+/* How a port is, for `port show`. */
+struct port_state {
+	bool up;
+	char reason[192];  /* why it is not up */
+	unsigned queues;   /* queue pairs in use */
+	struct mac mac;    /* of the other end; zero = not known */
+	unsigned mtu;      /* 0 = not known */
+	json_t *detail;    /* members of the type's own, or NULL; the caller's reference */
+	const char *title; /* the member under which detail is shown */
+};
+
+struct port_kind {
+	const char *name;
+	int profile; /* PROFILE_..., when a port does not say */
+	/* Life cycle as in datapath/port.h; open and close may be NULL. */
+	int (*create)(struct event_base *loop, const struct port_config *config, struct port **port,
+		struct err *err);
+	int (*open)(struct port *port, struct err *err);
+	void (*close)(struct port *port);
+	void (*broken)(struct port *port, unsigned queue, unsigned reason);
+	void (*status)(const struct port *port, struct port_state *state);
+};
+
+/* By enum port_type. */
+const struct port_kind *port_kind(int type);
+
+/* PROFILE_OPEN or PROFILE_VM. */
+int port_profile(const struct port_config *config);
+
+/* The datapath's settings for a port on a bridge (-1 = none), guards of its profile included. */
+void port_resolve(const struct port_config *config, int bridge, struct port_settings *settings);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "control/apply.h"
+#include "control/config_file.h"
+#include "control/state.h"
+#include "lib/log.h"
+
+#define STEP_TEXT_MAX 2048
+
+/* A change under way. */
+struct change {
+	struct state *state;
+	struct model truth; /* what runs if the change fails: the old model less what is lost */
+};
+
+static int
+perform(void *arg, const struct step *step, struct err *err)
+{
+	struct change *change = arg;
+
+	return live_perform(change->state->live, step, err);
+}
+
+static void
+lost_port(struct model *truth, const struct step *inverse)
+{
+	const struct port_config *old = inverse->to;
+	struct port_config *p = model_port(truth, old->name);
+
+	if (inverse->kind == STEP_SET_PORT)
+		*p = *(const struct port_config *)inverse->from;
+	else if (p)
+		model_del_port(truth, p);
+}
+
+static void
+lost_bridge(struct model *truth, const struct step *inverse)
+{
+	const struct bridge_config *old = inverse->to;
+	struct bridge_config *b = old ? model_bridge(truth, old->name) : NULL;
+
+	if (inverse->kind == STEP_SET_BRIDGE) {
+		*b = *(const struct bridge_config *)inverse->from;
+		return;
+	}
+	if (inverse->kind == STEP_DEL_BRIDGE) {
+		model_add_bridge(truth, inverse->from, NULL);
+		return;
+	}
+	model_del_bridge(truth, b);
+	for (unsigned i = 0; i < truth->port_count; i++) {
+		if (strcmp(truth->ports[i].bridge, old->name) == 0)
+			memset(truth->ports[i].bridge, 0, sizeof(truth->ports[i].bridge));
+	}
+}
+
+static void
+lost(void *arg, const struct step *inverse, const struct err *why)
+{
+	struct change *change = arg;
+	struct model *truth = &change->truth;
+	char text[STEP_TEXT_MAX];
+
+	step_text(inverse, text, sizeof(text));
+	log_error("taking back a failed change, cannot %s: %s", text, why->text);
+	if (step_noun(inverse) == &noun_port) {
+		lost_port(truth, inverse);
+	} else if (step_noun(inverse) == &noun_bridge) {
+		lost_bridge(truth, inverse);
+	} else if (inverse->to) {
+		const struct fdb_config *old = inverse->to;
+		struct fdb_config *f = model_fdb(truth, old->bridge, &old->mac, old->vlan);
+
+		/* Its port may have taken it along. */
+		if (f)
+			model_del_fdb(truth, f);
+	}
+}
+
+static const struct apply_ops ops = {perform, lost};
+
+/* Becomes `next`, or what is true after a failure.  next is taken over on success only. */
+static int
+carry_out(struct state *state, const struct plan *plan, struct model *next, struct err *err)
+{
+	struct change change = {.state = state};
+	int rc;
+
+	if (model_copy(&change.truth, &state->running) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
+	rc = apply_plan(plan, &ops, &change, err);
+	model_free(&state->running);
+	if (rc < 0) {
+		state->running = change.truth;
+		return rc;
+	}
+	model_free(&change.truth);
+	state->running = *next;
+	memset(next, 0, sizeof(*next));
+	return 0;
+}
+
+static int
+list_changes(const struct plan *plan, json_t *changes)
+{
+	char text[STEP_TEXT_MAX];
+
+	for (unsigned i = 0; changes && i < plan->count; i++) {
+		step_text(&plan->steps[i], text, sizeof(text));
+		if (json_array_append_new(changes, json_string(text)) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int
+state_change(struct state *state, const struct model *wanted, bool dry_run, json_t *changes,
+	struct err *err)
+{
+	struct model next;
+	struct plan plan;
+	int rc = model_check(wanted, NULL, err);
+
+	if (rc < 0)
+		return rc;
+	if (model_copy(&next, wanted) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
+	if (plan_make(&plan, &state->running, &next) < 0) {
+		model_free(&next);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	rc = list_changes(&plan, changes);
+	if (rc < 0)
+		err_set(err, rc, "out of memory");
+	else if (!dry_run)
+		rc = carry_out(state, &plan, &next, err);
+	plan_free(&plan);
+	model_free(&next);
+	return rc;
+}
+
+int
+state_load(struct state *state, const char *path, struct err *err)
+{
+	struct config_file file;
+	int rc = config_load(&file, path, err);
+
+	if (rc < 0)
+		return rc;
+	rc = state_change(state, &file.model, false, NULL, err);
+	if (rc < 0)
+		err_prefix(err, "%s", path);
+	config_free(&file);
+	return rc;
+}
+
+void
+state_clear(struct state *state)
+{
+	live_destroy(state->live);
+	state->live = NULL;
+	model_free(&state->running);
+}
