@@ -23,6 +23,7 @@
 #define GRACE_SPINS     2000 /* polls before the wait yields the CPU */
 #define DISPATCH_EVENTS 8192 /* reports of one worker handled at once */
 #define DISPATCH_BATCH  64
+#define HANDOFF_WAIT_MS 100 /* after that, a moved queue's frames may change their order */
 
 static struct {
 	unsigned worker_count;
@@ -222,6 +223,20 @@ datapath_publish(struct snapshot *snapshot)
 	if (!r)
 		snapshot_free(old);
 	return r;
+}
+
+void
+datapath_await_handoff(unsigned worker)
+{
+	const struct rte_ring *ring = datapath.workers[worker]->handoff;
+	uint32_t target = __atomic_load_n(&ring->prod.tail, __ATOMIC_ACQUIRE);
+	uint64_t deadline = clock_ns() + HANDOFF_WAIT_MS * UINT64_C(1000000);
+
+	while ((int32_t)(target - __atomic_load_n(&ring->cons.tail, __ATOMIC_ACQUIRE)) > 0 &&
+		clock_ns() < deadline)
+		sched_yield();
+	/* Taken from the ring is not yet delivered: that is done when the turn ends. */
+	datapath_synchronize();
 }
 
 void

@@ -231,16 +231,18 @@ hand_over(struct worker *w, const struct snapshot_port *out, unsigned queue, uns
 	w->peers_touched |= UINT64_C(1) << owner;
 }
 
-static void
+/* `handed`: the frames come from the hand-off ring. */
+static inline void
 send_queue(struct worker *w, const struct snapshot_port *out, unsigned queue,
 	const struct frame *frames, const uint8_t *list, unsigned count,
-	struct port_counters *counters)
+	struct port_counters *counters, bool handed)
 {
 	struct port *port = out->port;
 
 	if (!count)
 		return;
-	if (UNLIKELY(out->tx_worker[queue] != w->id || out->tx_held & 1u << queue)) {
+	if (UNLIKELY(out->tx_worker[queue] != w->id || out->tx_held & 1u << queue) &&
+		!(handed && out->tx_held & 1u << queue && out->tx_last == w->id)) {
 		hand_over(w, out, queue, out->tx_worker[queue], frames, list, count, counters);
 		return;
 	}
@@ -256,7 +258,7 @@ send_frames(struct worker *w, const struct snapshot_port *out, const struct fram
 	uint8_t chosen[FRAME_BURST], part[FRAME_BURST];
 
 	if (LIKELY(queues == 1)) {
-		send_queue(w, out, 0, frames, list, count, counters);
+		send_queue(w, out, 0, frames, list, count, counters, false);
 		return;
 	}
 	for (unsigned k = 0; k < count; k++)
@@ -267,7 +269,7 @@ send_frames(struct worker *w, const struct snapshot_port *out, const struct fram
 		for (unsigned k = 0; k < count; k++)
 			if (chosen[k] == q)
 				part[n++] = list[k];
-		send_queue(w, out, q, frames, part, n, counters);
+		send_queue(w, out, q, frames, part, n, counters, false);
 	}
 }
 
@@ -374,11 +376,12 @@ send_handed(struct worker *w, const struct mbuf_note *note)
 	if (!out->port || out->generation != note->generation)
 		return;
 	send_queue(w, out, note->queue, w->burst.frames, in_order, w->burst.count,
-		&out->port->counters[w->id]);
+		&out->port->counters[w->id], true);
 }
 
-unsigned
-forward_handoff(struct worker *w)
+/* Delivers up to a burst of handed-over frames. */
+static unsigned
+forward_handed_burst(struct worker *w)
 {
 	struct rte_mbuf *mbufs[FRAME_BURST];
 	struct burst *burst = &w->burst;
@@ -387,7 +390,6 @@ forward_handoff(struct worker *w)
 
 	burst->count = 0;
 	burst->segs_used = 0;
-	burst->bytes = 0;
 	for (unsigned k = 0; k < n; k++) {
 		const struct mbuf_note *note = mbuf_note(mbufs[k]), *run = mbuf_note(mbufs[first]);
 		bool same = note->port == run->port && note->queue == run->queue &&
@@ -406,4 +408,20 @@ forward_handoff(struct worker *w)
 		rte_pktmbuf_free_bulk(mbufs, n);
 	}
 	return n;
+}
+
+unsigned
+forward_handoff(struct worker *w)
+{
+	unsigned waiting = rte_ring_count(w->handoff), frames = 0;
+
+	/* All that is there at the start, not what arrives meanwhile. */
+	while (frames < waiting) {
+		unsigned n = forward_handed_burst(w);
+
+		if (!n)
+			break;
+		frames += n;
+	}
+	return frames;
 }

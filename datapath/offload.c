@@ -142,10 +142,7 @@ complete_csum(struct offload *o, const struct frame *in)
 	if (!folded && in->csum_offset == UDP_CSUM_OFFSET)
 		folded = 0xffff;
 	store_sum(field, folded);
-	o->frames[0].needs = 0;
-	o->frames[0].verified = 0;
-	o->frames[0].csum_start = 0;
-	o->frames[0].csum_offset = 0;
+	frame_clear_request(&o->frames[0]);
 }
 
 int

@@ -74,6 +74,18 @@ offload_packet(struct offload *offload)
 	return offload->room + FRAME_HEADROOM;
 }
 
+/* The frame needs nothing more; whether its sums are right is for the receiver to verify. */
+static inline void
+frame_clear_request(struct frame *frame)
+{
+	frame->needs = 0;
+	frame->verified = 0;
+	frame->gso_size = 0;
+	frame->hdr_len = 0;
+	frame->csum_start = 0;
+	frame->csum_offset = 0;
+}
+
 /*
  * Cuts the frame that stands at offload_packet(), described by `in`.  Returns the number of frames,
  * -EINVAL or -E2BIG.

@@ -54,12 +54,7 @@ piece_begin(const struct cut *cut, unsigned i, unsigned extra)
 	frame->seg_count = len ? 1 : 0;
 	frame->head_len = (uint16_t)(cut->header_len + extra);
 	frame->len = cut->header_len + extra + len;
-	frame->needs = 0;
-	frame->verified = 0;
-	frame->gso_size = 0;
-	frame->hdr_len = 0;
-	frame->csum_start = 0;
-	frame->csum_offset = 0;
+	frame_clear_request(frame);
 	return head;
 }
 

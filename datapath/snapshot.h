@@ -37,7 +37,9 @@ struct snapshot_port {
 	bool storm;
 	struct mac mac;
 	uint8_t tx_worker[PORT_QUEUES_MAX]; /* owner of each transmit queue */
-	uint32_t tx_held;                   /* queues that even the owner may not write yet */
+	uint32_t
+		tx_held; /* queues on their way: only tx_last writes what was handed to it before */
+	uint8_t tx_last; /* the worker they leave */
 	struct vlan_set trunks, cvlans;
 	struct rte_meter_srtcm_profile storm_profile; /* one token per frame */
 };

@@ -25,6 +25,7 @@ struct port_slot {
 	uint32_t generation;
 	uint8_t worker[PORT_QUEUES_MAX]; /* of each queue pair */
 	uint32_t held;                   /* queue pairs on their way to another worker */
+	uint8_t last;                    /* the worker they leave */
 };
 
 static struct {
@@ -87,6 +88,7 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	p->storm = set->storm_pps && !rte_meter_srtcm_profile_config(&p->storm_profile, &storm);
 	memcpy(p->tx_worker, slot->worker, sizeof(p->tx_worker));
 	p->tx_held = slot->held;
+	p->tx_last = slot->last;
 }
 
 static int
@@ -475,9 +477,10 @@ datapath_queue_worker(const struct port *port, unsigned queue)
 }
 
 /*
- * Two steps with a grace period between them.  First nobody polls the queue, and what is sent to it
- * collects at the new owner, who leaves it alone; when the old owner can't be inside it any more,
- * the new one starts.
+ * Two steps with a grace period between them, in which frames stay in order.  First nobody polls the
+ * queue; the old owner still writes what was handed to it before, and everything sent from then on
+ * collects at the new owner, who leaves it alone.  When the old owner has written the rest, the new
+ * one starts with what was collected.
  */
 int
 datapath_queue_move(struct port *port, unsigned queue, unsigned worker, struct err *err)
@@ -499,8 +502,11 @@ datapath_queue_move(struct port *port, unsigned queue, unsigned worker, struct e
 	datapath_port_watch(port, queue, -1);
 	slot->worker[queue] = (uint8_t)worker;
 	slot->held = 1u << queue;
+	slot->last = (uint8_t)old;
 	r = publish();
 	slot->held = 0;
+	if (!r)
+		datapath_await_handoff(old);
 	if (r == -ENOMEM)
 		slot->worker[queue] = (uint8_t)old;
 	if (!r)

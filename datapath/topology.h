@@ -27,5 +27,7 @@ void snapshot_free(struct snapshot *snapshot);
 int datapath_publish(struct snapshot *snapshot);
 void datapath_give_pool(struct rte_mempool *pool);
 int datapath_worker_epoll(unsigned worker);
+/* Waits until the worker has dealt with all that other workers have handed to it so far. */
+void datapath_await_handoff(unsigned worker);
 
 #endif

@@ -124,10 +124,11 @@ turn(struct worker *w)
 	const struct snapshot_worker *mine = &w->now->workers[w->id];
 	unsigned frames = 0;
 
-	for (unsigned i = 0; i < mine->poll_count; i++)
-		frames += forward_queue(w, &mine->poll[i]);
+	/* First what others handed over: a queue that came here goes on where it was. */
 	if (!rte_ring_empty(w->handoff) && !mine->hold)
 		frames += forward_handoff(w);
+	for (unsigned i = 0; i < mine->poll_count; i++)
+		frames += forward_queue(w, &mine->poll[i]);
 	if (w->touched_count)
 		flush(w);
 	if (w->peers_touched)

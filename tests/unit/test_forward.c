@@ -1,0 +1,641 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The packet path with ports in memory: two workers (one where the machine has one CPU), the test
+ * being the control thread.
+ */
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/clock.h"
+#include "tests/unit/memory_port.h"
+
+#define PORTS    4
+#define WAIT_MS  5000
+#define QUIET_MS 20 /* how long nothing must come to be sure that nothing comes */
+
+static struct memory_port *ports[PORTS];
+static unsigned bridge;
+
+static const struct mac group = {{0x33, 0x33, 0, 0, 0, 1}};
+
+static struct mac
+host(unsigned i)
+{
+	return (struct mac){{0x52, 0x54, 0, 0, 1, (uint8_t)i}};
+}
+
+static struct port_settings
+plain_settings(void)
+{
+	struct port_settings s = {.bridge = (int)bridge, .mac_limit = UINT32_MAX};
+
+	return s;
+}
+
+/* A frame of `len` bytes whose payload depends on `seed`; tci 0xffff = untagged. */
+static uint32_t
+make(uint8_t *bytes, struct mac to, struct mac from, unsigned tci, uint32_t len, uint32_t seed)
+{
+	uint32_t at = 12;
+
+	memcpy(bytes, &to, 6);
+	memcpy(bytes + 6, &from, 6);
+	if (tci != 0xffff) {
+		bytes[at++] = 0x81;
+		bytes[at++] = 0x00;
+		bytes[at++] = (uint8_t)(tci >> 8);
+		bytes[at++] = (uint8_t)tci;
+	}
+	bytes[at++] = 0x88;
+	bytes[at++] = 0xb5; /* IEEE 802 local experimental */
+	memcpy(bytes + at, &seed, 4);
+	for (at += 4; at < len; at++)
+		bytes[at] = (uint8_t)(seed * 31 + at * 7);
+	return len;
+}
+
+/* Lets the control thread do what workers asked for, until the MAC table holds `n` addresses. */
+static void
+await_entries(uint32_t n)
+{
+	uint64_t end = clock_ns() + WAIT_MS * UINT64_C(1000000);
+	struct fdb_counts counts;
+
+	for (;;) {
+		struct pollfd fd = {.fd = datapath_event_fd(), .events = POLLIN};
+
+		fdb_get_counts(datapath_bridge_fdb(bridge), &counts);
+		if (counts.entries >= n)
+			return;
+		assert_true(clock_ns() < end);
+		poll(&fd, 1, 10);
+		datapath_dispatch();
+	}
+}
+
+static void
+expect(unsigned port, const uint8_t *bytes, uint32_t len)
+{
+	struct memory_frame *m = memory_port_get(ports[port], WAIT_MS);
+
+	assert_non_null(m);
+	assert_int_equal(m->len, len);
+	assert_memory_equal(m->bytes, bytes, len);
+	free(m);
+}
+
+static void
+expect_nothing(unsigned port)
+{
+	struct memory_frame *m = memory_port_get(ports[port], QUIET_MS);
+
+	assert_null(m);
+}
+
+static uint64_t
+dropped(unsigned port, enum drop drop)
+{
+	struct port_counters c;
+
+	datapath_port_counters(&ports[port]->port, &c);
+	return c.drops[drop];
+}
+
+static void
+await_drop(unsigned port, enum drop drop, uint64_t count)
+{
+	uint64_t end = clock_ns() + WAIT_MS * UINT64_C(1000000);
+
+	while (dropped(port, drop) != count) {
+		assert_true(clock_ns() < end);
+		sched_yield();
+	}
+}
+
+static int
+start(void **state)
+{
+	struct datapath_options options = {.idle_us = 50};
+	cpu_set_t cpus;
+	struct err err;
+
+	(void)state;
+	sched_getaffinity(0, sizeof(cpus), &cpus);
+	for (unsigned c = 0; c < CPU_SETSIZE && options.cpu_count < 2; c++)
+		if (CPU_ISSET(c, &cpus))
+			options.cpus[options.cpu_count++] = (uint16_t)c;
+	if (datapath_start(&options, &err)) {
+		print_error("%s\n", err.text);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	datapath_stop();
+	return 0;
+}
+
+static int
+setup(void **state)
+{
+	struct bridge_settings b = {.fdb_capacity = 1024, .ageing_s = 300};
+	char name[8];
+
+	(void)state;
+	assert_int_equal(datapath_bridge_add(&b, &bridge, NULL), 0);
+	for (unsigned p = 0; p < PORTS; p++) {
+		struct port_settings s = plain_settings();
+
+		snprintf(name, sizeof(name), "p%u", p);
+		ports[p] = memory_port_create(name, 1);
+		assert_int_equal(datapath_port_add(&ports[p]->port, &s, NULL), 0);
+	}
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	for (unsigned p = 0; p < PORTS; p++) {
+		datapath_port_del(&ports[p]->port);
+		memory_port_destroy(ports[p]);
+	}
+	assert_int_equal(datapath_bridge_del(bridge), 0);
+	return 0;
+}
+
+/* Makes every host known behind the port of its number. */
+static void
+introduce(void)
+{
+	uint8_t bytes[64];
+
+	for (unsigned p = 0; p < PORTS; p++) {
+		make(bytes, group, host(p), 0xffff, 60, p);
+		memory_port_put(ports[p], 0, bytes, 60);
+		for (unsigned q = 0; q < PORTS; q++)
+			if (q != p)
+				expect(q, bytes, 60);
+	}
+	await_entries(PORTS);
+}
+
+static void
+test_learn(void **state)
+{
+	uint8_t bytes[2000];
+
+	(void)state;
+	make(bytes, host(1), host(0), 0xffff, 60, 1);
+	memory_port_put(ports[0], 0, bytes, 60);
+	for (unsigned p = 1; p < PORTS; p++)
+		expect(p, bytes, 60);
+	expect_nothing(0);
+
+	introduce();
+	for (uint32_t len = 14; len < 2000; len += 97) {
+		make(bytes, host(1), host(0), 0xffff, len < 20 ? 20 : len, len);
+		memory_port_put(ports[0], 0, bytes, len);
+		expect(1, bytes, len);
+	}
+	for (unsigned p = 0; p < PORTS; p++)
+		expect_nothing(p);
+
+	/* A host that moves is found at its new place. */
+	make(bytes, group, host(1), 0xffff, 60, 2);
+	memory_port_put(ports[3], 0, bytes, 60);
+	for (unsigned p = 0; p < 3; p++)
+		expect(p, bytes, 60);
+	for (uint64_t end = clock_ns() + WAIT_MS * UINT64_C(1000000);;) {
+		struct fdb_counts counts;
+
+		datapath_dispatch();
+		fdb_get_counts(datapath_bridge_fdb(bridge), &counts);
+		if (counts.moved)
+			break;
+		assert_true(clock_ns() < end);
+	}
+	make(bytes, host(1), host(0), 0xffff, 60, 3);
+	memory_port_put(ports[0], 0, bytes, 60);
+	expect(3, bytes, 60);
+	expect_nothing(1);
+}
+
+static void
+test_drops(void **state)
+{
+	struct port_settings s = plain_settings();
+	static const struct mac bpdu = {{0x01, 0x80, 0xc2, 0, 0, 0}}, zero;
+	uint8_t bytes[2000];
+
+	(void)state;
+	introduce();
+	make(bytes, host(1), group, 0xffff, 60, 0);
+	memory_port_put(ports[0], 0, bytes, 60);
+	await_drop(0, DROP_BAD_SOURCE, 1);
+	make(bytes, host(1), zero, 0xffff, 60, 0);
+	memory_port_put(ports[0], 0, bytes, 60);
+	await_drop(0, DROP_BAD_SOURCE, 2);
+	make(bytes, bpdu, host(0), 0xffff, 60, 0);
+	memory_port_put(ports[0], 0, bytes, 60);
+	await_drop(0, DROP_RESERVED_ADDRESS, 1);
+	make(bytes, host(0), host(0), 0xffff, 60, 0);
+	memory_port_put(ports[0], 0, bytes, 60);
+	await_drop(0, DROP_HAIRPIN, 1);
+	make(bytes, host(1), host(0), 0xfff, 60, 0);
+	memory_port_put(ports[0], 0, bytes, 60);
+	await_drop(0, DROP_VLAN_MALFORMED, 1);
+	make(bytes, host(1), host(0), 5, 60, 0);
+	memory_port_put(ports[0], 0, bytes, 16);
+	await_drop(0, DROP_VLAN_MALFORMED, 2);
+
+	s.mac_lock = true;
+	s.mac = host(0);
+	assert_int_equal(datapath_port_set(&ports[0]->port, &s, NULL), 0);
+	make(bytes, host(1), host(9), 0xffff, 60, 0);
+	memory_port_put(ports[0], 0, bytes, 60);
+	await_drop(0, DROP_MAC_LOCK, 1);
+
+	s = plain_settings();
+	s.mtu = 1500;
+	assert_int_equal(datapath_port_set(&ports[1]->port, &s, NULL), 0);
+	make(bytes, host(1), host(0), 0xffff, 1514, 0);
+	memory_port_put(ports[0], 0, bytes, 1514);
+	expect(1, bytes, 1514);
+	make(bytes, host(1), host(0), 0xffff, 1515, 0);
+	memory_port_put(ports[0], 0, bytes, 1515);
+	await_drop(1, DROP_MTU, 1);
+
+	atomic_store(&ports[1]->port.tx_queues, 0);
+	memory_port_put(ports[0], 0, bytes, 100);
+	await_drop(1, DROP_PORT_DOWN, 1);
+
+	s = plain_settings();
+	s.bridge = -1;
+	assert_int_equal(datapath_port_set(&ports[0]->port, &s, NULL), 0);
+	memory_port_put(ports[0], 0, bytes, 100);
+	await_drop(0, DROP_DETACHED, 1);
+	for (unsigned p = 0; p < PORTS; p++)
+		expect_nothing(p);
+}
+
+static void
+test_storm(void **state)
+{
+	struct port_settings s = plain_settings();
+	struct port_counters c;
+	uint8_t bytes[64];
+	unsigned got = 0;
+
+	(void)state;
+	s.storm_pps = 100; /* and up to 200 saved */
+	assert_int_equal(datapath_port_set(&ports[0]->port, &s, NULL), 0);
+	make(bytes, group, host(0), 0xffff, 60, 0);
+	for (unsigned i = 0; i < 2000; i++)
+		memory_port_put(ports[0], 0, bytes, 60);
+	for (;;) {
+		struct memory_frame *m = memory_port_get(ports[1], QUIET_MS);
+
+		if (!m)
+			break;
+		free(m);
+		got++;
+	}
+	datapath_port_counters(&ports[0]->port, &c);
+	assert_int_equal(c.rx_flooded, got);
+	assert_int_equal(c.drops[DROP_STORM], 2000 - got);
+	assert_in_range(got, 200, 1000);
+}
+
+/* What a port of a mode makes of a frame: VLAN rows after ovs-vswitchd.conf.db(5), "vlan_mode". */
+#define NONE 0xffff /* untagged */
+#define LOST 0xfffe /* does not arrive */
+struct vlan_row {
+	enum vlan_mode in_mode;
+	unsigned in_tag, in_trunk; /* trunk 0 = all */
+	unsigned tci;              /* sent */
+	enum vlan_mode out_mode;
+	unsigned out_tag, out_trunk;
+	unsigned expected; /* tci received */
+};
+
+static const struct vlan_row vlan_rows[] = {
+	/* access to access: same VLAN only, never tagged */
+	{VLAN_ACCESS, 10, 0, NONE, VLAN_ACCESS, 10, 0, NONE},
+	{VLAN_ACCESS, 10, 0, NONE, VLAN_ACCESS, 11, 0, LOST},
+	{VLAN_ACCESS, 10, 0, 10, VLAN_ACCESS, 10, 0, LOST},
+	{VLAN_ACCESS, 10, 0, 0x6000, VLAN_ACCESS, 10, 0, NONE},
+	/* access to trunk: gets the tag, keeps the priority */
+	{VLAN_ACCESS, 10, 0, NONE, VLAN_TRUNK, 0, 0, 10},
+	{VLAN_ACCESS, 10, 0, 0x6000, VLAN_TRUNK, 0, 0, 0x600a},
+	{VLAN_ACCESS, 10, 0, NONE, VLAN_TRUNK, 0, 10, 10},
+	{VLAN_ACCESS, 10, 0, NONE, VLAN_TRUNK, 0, 11, LOST},
+	/* trunk to access: loses the tag */
+	{VLAN_TRUNK, 0, 0, 10, VLAN_ACCESS, 10, 0, NONE},
+	{VLAN_TRUNK, 0, 0, 0x600a, VLAN_ACCESS, 10, 0, NONE},
+	{VLAN_TRUNK, 0, 0, 11, VLAN_ACCESS, 10, 0, LOST},
+	{VLAN_TRUNK, 0, 11, 10, VLAN_ACCESS, 10, 0, LOST},
+	{VLAN_TRUNK, 0, 0, NONE, VLAN_ACCESS, 10, 0, LOST},
+	/* trunk to trunk: as it is; untagged is VLAN 0 */
+	{VLAN_TRUNK, 0, 0, 10, VLAN_TRUNK, 0, 0, 10},
+	{VLAN_TRUNK, 0, 0, 0xe00a, VLAN_TRUNK, 0, 0, 0xe00a},
+	{VLAN_TRUNK, 0, 0, NONE, VLAN_TRUNK, 0, 0, NONE},
+	{VLAN_TRUNK, 0, 10, NONE, VLAN_TRUNK, 0, 0, LOST},
+	/* native modes: untagged belongs to the native VLAN */
+	{VLAN_NATIVE_TAGGED, 10, 0, NONE, VLAN_ACCESS, 10, 0, NONE},
+	{VLAN_NATIVE_UNTAGGED, 10, 0, NONE, VLAN_TRUNK, 0, 0, 10},
+	{VLAN_ACCESS, 10, 0, NONE, VLAN_NATIVE_TAGGED, 10, 0, 10},
+	{VLAN_ACCESS, 10, 0, NONE, VLAN_NATIVE_UNTAGGED, 10, 0, NONE},
+	{VLAN_ACCESS, 11, 0, NONE, VLAN_NATIVE_UNTAGGED, 10, 0, 11},
+	{VLAN_ACCESS, 11, 0, NONE, VLAN_NATIVE_UNTAGGED, 10, 12, LOST},
+	{VLAN_TRUNK, 0, 0, 0x200a, VLAN_NATIVE_UNTAGGED, 10, 0, NONE},
+	{VLAN_NATIVE_TAGGED, 10, 11, 11, VLAN_ACCESS, 11, 0, NONE},
+	{VLAN_NATIVE_TAGGED, 10, 11, 12, VLAN_ACCESS, 12, 0, LOST},
+	/* tunnel: the customer's tag is payload of VLAN 10 */
+	{VLAN_DOT1Q_TUNNEL, 10, 0, 300, VLAN_DOT1Q_TUNNEL, 10, 0, 300},
+	{VLAN_DOT1Q_TUNNEL, 10, 0, NONE, VLAN_DOT1Q_TUNNEL, 10, 0, NONE},
+	{VLAN_DOT1Q_TUNNEL, 10, 0, 300, VLAN_DOT1Q_TUNNEL, 11, 0, LOST},
+};
+
+static void
+set_vlan(unsigned port, enum vlan_mode mode, unsigned tag, unsigned trunk)
+{
+	struct port_settings s = plain_settings();
+
+	s.vlan_mode = mode;
+	s.tag = (uint16_t)tag;
+	if (trunk)
+		vlan_set_add(&s.trunks, trunk);
+	assert_int_equal(datapath_port_set(&ports[port]->port, &s, NULL), 0);
+}
+
+static void
+test_vlan_modes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(vlan_rows) / sizeof(vlan_rows[0]); i++) {
+		const struct vlan_row *r = &vlan_rows[i];
+		uint8_t sent[400], wanted[400];
+
+		set_vlan(0, r->in_mode, r->in_tag, r->in_trunk);
+		set_vlan(1, r->out_mode, r->out_tag, r->out_trunk);
+		/* A receiver in another form: what it is given must not change what port 1 sees. */
+		set_vlan(2, VLAN_TRUNK, 0, 0);
+		for (unsigned untagged = 60; untagged <= 360; untagged += 300) {
+			uint32_t len = untagged + (r->tci != NONE ? 4 : 0);
+
+			make(sent, group, host(0), r->tci, len, 7);
+			/* The payload starts behind the tag: the same bytes, with another tag. */
+			memcpy(wanted, sent, 12);
+			if (r->expected < LOST)
+				make(wanted, group, host(0), r->expected, 18, 7);
+			memcpy(wanted + (r->expected < LOST ? 16 : 12),
+				sent + (r->tci != NONE ? 16 : 12), untagged - 12);
+			memory_port_put(ports[0], 0, sent, len);
+			if (r->expected == LOST)
+				expect_nothing(1);
+			else
+				expect(1, wanted, untagged + (r->expected != NONE ? 4 : 0));
+			for (struct memory_frame *m; (m = memory_port_get(ports[2], QUIET_MS));)
+				free(m);
+		}
+	}
+}
+
+static void
+test_tunnel_tags(void **state)
+{
+	uint8_t sent[64], wanted[68];
+
+	(void)state;
+	/* A tunnel port's frames get the service tag in front of the customer's. */
+	set_vlan(0, VLAN_DOT1Q_TUNNEL, 10, 0);
+	set_vlan(1, VLAN_TRUNK, 0, 0);
+	make(sent, group, host(0), 300, 64, 7);
+	memcpy(wanted, sent, 12);
+	memcpy(wanted + 12, "\x88\xa8\x00\x0a", 4);
+	memcpy(wanted + 16, sent + 12, 52);
+	memory_port_put(ports[0], 0, sent, 64);
+	expect(1, wanted, 68);
+	/* And lose it on the way back. */
+	memory_port_put(ports[1], 0, wanted, 68);
+	expect(0, sent, 64);
+}
+
+static void
+test_offload_shift(void **state)
+{
+	struct frame meta = {.needs = OFFLOAD_CSUM, .csum_start = 34, .csum_offset = 6};
+	struct memory_frame *m;
+	uint8_t bytes[100];
+
+	(void)state;
+	set_vlan(0, VLAN_ACCESS, 10, 0);
+	set_vlan(1, VLAN_TRUNK, 0, 0);
+	atomic_store(&ports[1]->port.accepts, OFFLOAD_CSUM);
+	make(bytes, group, host(0), NONE, 100, 7);
+	memory_port_put_offload(ports[0], 0, bytes, 100, &meta);
+	m = memory_port_get(ports[1], WAIT_MS);
+	assert_non_null(m);
+	assert_int_equal(m->len, 104);
+	assert_int_equal(m->meta.needs, OFFLOAD_CSUM);
+	assert_int_equal(m->meta.csum_start, 38);
+	assert_int_equal(m->meta.csum_offset, 6);
+	free(m);
+}
+
+/* Received = forwarded + flooded + dropped; copies sent = delivered + dropped at the receiver. */
+static void
+test_counters_add_up(void **state)
+{
+	uint64_t in = 0, wanted_out = 0, out = 0;
+	uint8_t bytes[256];
+
+	(void)state;
+	introduce();
+	srand(7);
+	atomic_store(&ports[3]->port.tx_queues, 0);
+	for (unsigned i = 0; i < 5000; i++) {
+		unsigned from = (unsigned)rand() % PORTS, to = (unsigned)rand() % (PORTS + 2);
+		unsigned tci = rand() % 8 ? 0xffff : (unsigned)rand() % 4096;
+		uint32_t len = 60 + (uint32_t)rand() % 190;
+
+		make(bytes,
+			to < PORTS    ? host(to)
+			: to == PORTS ? group
+				      : host(200),
+			rand() % 16 ? host(from) : group, tci, len, i);
+		memory_port_put(ports[from], 0, bytes, len);
+		for (unsigned p = 0; p < PORTS; p++)
+			for (struct memory_frame *m; rte_ring_count(ports[p]->out) > 1000 &&
+						     (m = memory_port_get(ports[p], 0));)
+				free(m);
+	}
+	for (unsigned p = 0; p < PORTS; p++)
+		for (struct memory_frame *m; (m = memory_port_get(ports[p], QUIET_MS));)
+			free(m);
+	for (unsigned p = 0; p < PORTS; p++) {
+		struct port_counters c;
+		uint64_t drops_in = 0, drops_out = 0;
+
+		datapath_port_counters(&ports[p]->port, &c);
+		for (unsigned d = 0; d < DROP_COUNT; d++)
+			*(drop_direction((enum drop)d) == DROP_IN ? &drops_in : &drops_out) +=
+				c.drops[d];
+		assert_int_equal(c.rx_packets, c.rx_forwarded + c.rx_flooded + drops_in);
+		in += c.rx_packets;
+		wanted_out += c.rx_forwarded + c.rx_copies;
+		out += c.tx_packets + drops_out - c.tx_segmented;
+	}
+	assert_int_equal(in, 5000 + PORTS);
+	assert_int_equal(wanted_out, out);
+}
+
+/* Traffic between ports of two workers, in order and whole, while queues change their worker. */
+static void
+test_move_queues(void **state)
+{
+	uint32_t sent = 0, got = 0, moves = 0;
+	uint8_t bytes[3000];
+
+	(void)state;
+	if (datapath_worker_count() < 2)
+		skip();
+	introduce();
+	while (got < 20000) {
+		if (sent < 20000 && sent - got < 200) {
+			uint32_t len = 60 + sent % 2900;
+
+			make(bytes, host(1), host(0), 0xffff, len, sent);
+			memory_port_put(ports[0], 0, bytes, len);
+			sent++;
+		}
+		if (sent % 500 == 0 && sent / 500 > moves) {
+			moves++;
+			assert_int_equal(datapath_queue_move(
+						 &ports[moves % 2]->port, 0, moves / 2 % 2, NULL),
+				0);
+		}
+		for (struct memory_frame *m;
+			(m = memory_port_get(ports[1], sent == 20000 ? WAIT_MS : 0));) {
+			make(bytes, host(1), host(0), 0xffff, 60 + got % 2900, got);
+			assert_int_equal(m->len, 60 + got % 2900);
+			assert_memory_equal(m->bytes, bytes, m->len);
+			free(m);
+			if (++got == 20000)
+				break;
+		}
+	}
+	assert_true(moves >= 39);
+}
+
+/* Ports and bridges come and go; the others lose nothing. */
+static void
+test_bystanders(void **state)
+{
+	uint32_t sent = 0, got = 0;
+	uint8_t bytes[256];
+
+	(void)state;
+	introduce();
+	for (unsigned round = 0; round < 300; round++) {
+		struct port_settings s = plain_settings();
+		struct memory_port *guest = memory_port_create("guest", 2);
+
+		s.bridge = round % 2 ? (int)bridge : -1;
+		assert_int_equal(datapath_port_add(&guest->port, &s, NULL), 0);
+		for (unsigned i = 0; i < 20; i++, sent++) {
+			make(bytes, host(1), host(0), 0xffff, 100, sent);
+			memory_port_put(ports[0], 0, bytes, 100);
+			make(bytes, group, host(77), 0xffff, 100, sent);
+			memory_port_put(guest, round % 2, bytes, 100);
+		}
+		datapath_port_del(&guest->port);
+		memory_port_destroy(guest);
+		datapath_dispatch();
+		while (got < sent) {
+			struct memory_frame *m = memory_port_get(ports[1], WAIT_MS);
+
+			assert_non_null(m);
+			/* Floods of the guest arrive in between. */
+			if (m->bytes[11] == 0) {
+				make(bytes, host(1), host(0), 0xffff, 100, got);
+				assert_memory_equal(m->bytes, bytes, 100);
+				got++;
+			}
+			free(m);
+		}
+	}
+}
+
+static void
+test_flow_spread(void **state)
+{
+	struct memory_port *wide = memory_port_create("wide", 4);
+	struct port_settings s = plain_settings();
+	struct mac w = host(50);
+	unsigned per_queue[4] = {0}, flow_queue[64];
+	uint8_t bytes[64];
+
+	(void)state;
+	assert_int_equal(datapath_port_add(&wide->port, &s, NULL), 0);
+	introduce();
+	for (unsigned p = 0; p < PORTS; p++)
+		free(memory_port_get(wide, WAIT_MS));
+	memset(flow_queue, 0xff, sizeof(flow_queue));
+	for (unsigned i = 0; i < 640; i++) {
+		struct memory_frame *m;
+
+		/* IPv4 UDP, source port = flow */
+		make(bytes, w, host(0), 0xffff, 60, 0);
+		memset(bytes + 12, 0, 48);
+		bytes[12] = 8;
+		bytes[14] = 0x45;
+		bytes[23] = 17;
+		bytes[35] = (uint8_t)(i % 64);
+		memory_port_put(ports[0], 0, bytes, 60);
+		m = memory_port_get(wide, WAIT_MS);
+		assert_non_null(m);
+		if (i < 64)
+			flow_queue[i] = m->queue;
+		assert_int_equal(m->queue, flow_queue[i % 64]);
+		per_queue[m->queue]++;
+		free(m);
+	}
+	for (unsigned q = 0; q < 4; q++)
+		assert_true(per_queue[q] > 0);
+	datapath_port_del(&wide->port);
+	memory_port_destroy(wide);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_learn),
+		TEST(test_drops),
+		TEST(test_storm),
+		TEST(test_vlan_modes),
+		TEST(test_tunnel_tags),
+		TEST(test_offload_shift),
+		TEST(test_counters_add_up),
+		TEST(test_move_queues),
+		TEST(test_bystanders),
+		TEST(test_flow_spread),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}
