@@ -7,7 +7,7 @@
 
 #include "datapath/mbuf.h"
 
-#define POOL_MBUFS 8191 /* about 20 MiB when all have been used */
+#define POOL_MBUFS 4095 /* about 10 MiB */
 #define POOL_CACHE 128
 
 struct rte_mempool *
