@@ -141,6 +141,18 @@ queue_open(struct driver_net *net, struct queue *q, uint16_t size, unsigned piec
 	return 0;
 }
 
+/* Behind each piece of each receive slot. */
+static void
+write_guards(struct driver_net *net, struct queue *q)
+{
+	for (unsigned k = 0; k < q->place.size; k++)
+		for (unsigned i = 0; i < net->rx_piece_count; i++) {
+			const struct piece *piece = &net->rx_pieces[i];
+
+			memset(q->slots[k].host + piece->offset + piece->len, GUARD_BYTE, GUARD);
+		}
+}
+
 static void
 queue_close(struct queue *q)
 {
@@ -174,8 +186,8 @@ driver_net_create(
 		if (!rc)
 			rc = queue_open(net, &p->tx, options->tx_size, net->options.tx_pieces + 1,
 				net->tx_slot, err);
-		for (unsigned k = 0; !rc && k < options->rx_size; k++)
-			memset(p->rx.slots[k].host, GUARD_BYTE, net->rx_slot);
+		if (!rc)
+			write_guards(net, &p->rx);
 	}
 	if (rc)
 		driver_net_destroy(net);

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * vring_side: one guest of the ring tests: a virtio-net driver (vhost/driver_net.h) and the device
+ * side of its rings (vhost/port_vhost.h) over the same memory, mapped twice.  No daemon: the tests
+ * play the worker.
+ */
+#ifndef TESTS_UNIT_VRING_SIDE_H
+#define TESTS_UNIT_VRING_SIDE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "datapath/datapath.h"
+#include "vhost/driver_net.h"
+#include "vhost/memory.h"
+#include "vhost/port_vhost.h"
+
+struct side {
+	struct driver_memory *memory;
+	struct driver_net *net;
+	struct guest_memory *table;
+	struct vhost_rings device;
+	struct vring *vring[2]; /* 0 receives (the port's tx), 1 transmits (the port's rx) */
+	struct port_counters counters;
+	uint64_t features;
+};
+
+/* What the datapath would be told; the tests stand in for it. */
+static unsigned broken_reports;
+
+void
+datapath_report_broken(struct port *port, unsigned queue, unsigned reason)
+{
+	(void)port;
+	(void)queue;
+	assert_int_not_equal(reason, VRING_OK);
+	broken_reports++;
+}
+
+int
+datapath_synchronize(void)
+{
+	return 0;
+}
+
+/* Maps the driver's memory as a back end does. */
+static inline struct guest_memory *
+side_map(const struct driver_memory *memory)
+{
+	struct guest_memory *table = NULL, *more;
+	struct err err = {0};
+
+	for (unsigned i = 0; i < memory->count; i++) {
+		assert_int_equal(
+			guest_memory_add(&more, table, &memory->regions[i], memory->fd, &err), 0);
+		guest_memory_release(table);
+		table = more;
+	}
+	return table;
+}
+
+/* The device side of a ring that the driver laid out. */
+static inline struct vring *
+side_vring(struct side *side, const struct frontend_ring *ring)
+{
+	struct vring_setup setup = {.size = ring->size,
+		.features = side->features,
+		.memory = side->table,
+		.call_fd = ring->call_fd};
+	bool packed = side->features & VIRTIO_BIT(VIRTIO_F_RING_PACKED);
+	struct vring *vring;
+	uint64_t reach;
+
+	setup.desc =
+		guest_memory_at(side->table, driver_memory_gpa(side->memory, ring->desc), &reach);
+	setup.avail =
+		guest_memory_at(side->table, driver_memory_gpa(side->memory, ring->driver), &reach);
+	setup.used =
+		guest_memory_at(side->table, driver_memory_gpa(side->memory, ring->device), &reach);
+	setup.next = packed ? ring->base & 0x7fff : (uint16_t)ring->base;
+	setup.next_wrap = ring->base >> 15 & 1;
+	assert_int_equal(vring_create(&vring, &setup), 0);
+	return vring;
+}
+
+/* options->memory is made here, of `bytes` in `regions` adjacent regions. */
+static inline void
+side_open(struct side *side, const struct driver_net_options *options, uint64_t bytes,
+	unsigned regions)
+{
+	struct driver_memory_options memory = {.size = bytes, .regions = regions};
+	struct driver_net_options o = *options;
+	struct err err = {0};
+
+	memset(side, 0, sizeof(*side));
+	port_init(&side->device.port, &vhost_rings_ops, "side", 1, 1);
+	if (driver_memory_create(&side->memory, &memory, &err))
+		fail_msg("%s", err.text);
+	o.memory = side->memory;
+	o.pairs = 1;
+	side->features = o.features;
+	if (driver_net_create(&side->net, &o, &err))
+		fail_msg("%s", err.text);
+	side->table = side_map(side->memory);
+	for (unsigned i = 0; i < 2; i++) {
+		struct frontend_ring ring;
+
+		driver_net_ring(side->net, i, &ring);
+		side->vring[i] = side_vring(side, &ring);
+		vhost_rings_start(&side->device, i, side->vring[i]);
+	}
+}
+
+static inline void
+side_close(struct side *side)
+{
+	struct vring *stopped[VHOST_RINGS_MAX];
+
+	vhost_rings_stop(&side->device, 3, stopped);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_ptr_equal(stopped[i], side->vring[i]);
+		vring_destroy(stopped[i]);
+	}
+	guest_memory_release(side->table);
+	driver_net_destroy(side->net);
+	driver_memory_destroy(side->memory);
+}
+
+static inline uint64_t
+side_drops(const struct side *side)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < DROP_COUNT; i++)
+		sum += side->counters.drops[i];
+	return sum;
+}
+
+/* One visit of from's transmitq; everything goes to `to`.  Returns the frames forwarded. */
+static inline unsigned
+side_forward(struct side *from, struct side *to, struct burst *burst)
+{
+	uint8_t all[FRAME_BURST];
+
+	burst->count = 0;
+	burst->segs_used = 0;
+	burst->bytes = 0;
+	vhost_rings_ops.rx(&from->device.port, 0, burst, &from->counters);
+	if (burst->count) {
+		for (unsigned i = 0; i < burst->count; i++)
+			all[i] = (uint8_t)i;
+		from->counters.rx_packets += burst->count;
+		from->counters.rx_bytes += burst->bytes;
+		vhost_rings_ops.tx(
+			&to->device.port, 0, burst->frames, all, burst->count, &to->counters);
+		vhost_rings_ops.rx_done(&from->device.port, 0, burst);
+		vhost_rings_ops.tx_flush(&to->device.port, 0);
+	}
+	vhost_rings_ops.rx_flush(&from->device.port, 0);
+	return burst->count;
+}
+
+#endif
