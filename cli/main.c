@@ -114,6 +114,16 @@ run_internal(int argc, char **argv)
 	return -1;
 }
 
+/* An error may quote what others have written: nothing of it reaches the terminal's controls. */
+static void
+print_error(const char *text)
+{
+	fputs("patchbay: ", stderr);
+	for (; *text; text++)
+		fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, stderr);
+	fputc('\n', stderr);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -129,6 +139,6 @@ main(int argc, char **argv)
 		code = EXIT_FAILED;
 	}
 	if (err.code && code != EXIT_OK)
-		fprintf(stderr, "patchbay: %s\n", err.text);
+		print_error(err.text);
 	return code;
 }
