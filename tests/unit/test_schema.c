@@ -138,7 +138,7 @@ check_strings(const struct noun *noun, const struct key *key)
 static void
 check_enum(const struct noun *noun, const struct key *key)
 {
-	char word[64], upper[64];
+	char word[64], upper[96];
 
 	for (unsigned i = 0; word_at(key->choices, i, word, sizeof(word)); i++) {
 		check_text(noun, key, word, 0);
