@@ -16,9 +16,9 @@
  * the oldest one of the port that holds most learnt addresses (its own port, if that holds as many;
  * always its own when its share is full): a guest that floods addresses only displaces its own.
  * Where both buckets of a new address are full, only their entries can be displaced; when they all
- * belong to ports that hold fewer than its own, the new address is refused.  "Oldest" is exact among
- * the entries of a bucket, and elsewhere the least recently seen of FDB_SAMPLE candidates at the
- * front of the port's list.  Static entries are never displaced, aged or moved.
+ * belong to ports that hold fewer than its own, the new address is refused.  "Oldest" is exact
+ * among the entries of a bucket, and elsewhere the least recently seen of FDB_SAMPLE candidates at
+ * the front of the port's list.  Static entries are never displaced, aged or moved.
  */
 #ifndef DATAPATH_FDB_H
 #define DATAPATH_FDB_H

@@ -18,7 +18,7 @@
 
 enum fdb_kind { FDB_KIND_LEARNT, FDB_KIND_STATIC, FDB_KINDS };
 
-/* Slot numbers count from 1; 0 is the end of a list, so that fresh memory needs no initialisation. */
+/* Slot numbers count from 1; 0 is the end of a list, so that fresh memory is initialised. */
 struct fdb_link {
 	uint32_t previous, next;
 };
@@ -110,9 +110,9 @@ void fdb_evict_from(struct fdb *fdb, unsigned port);
 /* Displaces one of the port with most learnt addresses, `port` when no other has more. */
 bool fdb_evict_any(struct fdb *fdb, unsigned port);
 /*
- * Displaces one of the learnt addresses in the key's two buckets and returns its slot: the oldest of
- * the port that holds most.  NULL when that port holds fewer than `least`, or there is none.  With
- * only >= 0, addresses of that port alone are eligible.
+ * Displaces one of the learnt addresses in the key's two buckets and returns its slot: the oldest
+ * of the port that holds most.  NULL when that port holds fewer than `least`, or there is none.
+ * With only >= 0, addresses of that port alone are eligible.
  */
 struct fdb_entry *fdb_evict_near(struct fdb *fdb, fdb_key key, uint32_t least, int only);
 

@@ -7,11 +7,11 @@
  * Threat model: frame and offload request come from a guest that may lie about everything.  A frame
  * is first copied, once, into private memory; all parsing, summing and cutting happens there, with
  * every length checked against the copy.  hdr_len is not believed, headers are parsed.  The number
- * of segments is bounded by OFFLOAD_SEGMENTS_MAX.  rte_gso is not used: it trusts the header lengths
- * it is given (CVE-2026-100236).
+ * of segments is bounded by OFFLOAD_SEGMENTS_MAX.  rte_gso is not used: it trusts the header
+ * lengths it is given (CVE-2026-100236).
  *
- * Specifications: RFC 1071 (sum), RFC 9293 and RFC 3168 (TCP flags: FIN and PSH on the last segment,
- * CWR on the first), RFC 791 / RFC 8200 (fragments), virtio 1.2 section 5.1.6.2 (request).
+ * Specifications: RFC 1071 (sum), RFC 9293 and RFC 3168 (TCP flags: FIN and PSH on the last
+ * segment, CWR on the first), RFC 791 / RFC 8200 (fragments), virtio 1.2 section 5.1.6.2 (request).
  *
  * Threads: a struct offload belongs to one worker.  No allocation after offload_create().
  */
@@ -35,8 +35,8 @@ void offload_destroy(struct offload *offload);
  * csum_start and csum_offset inside the frame and behind the Ethernet header; for a gso type, of
  * which there may be one: OFFLOAD_CSUM set as well (virtio 1.2, 5.1.6.2.1), gso_size not 0, IP
  * version, protocol and checksum position as the head shows them (when the head shows them).
- * Returns 0 or -EINVAL; the frame is not changed.  The number of segments is not bounded here: it is
- * nobody's business while the receiver takes the frame whole.
+ * Returns 0 or -EINVAL; the frame is not changed.  The number of segments is not bounded here: it
+ * is nobody's business while the receiver takes the frame whole.
  */
 int offload_check(const struct frame *frame);
 
@@ -60,8 +60,8 @@ int offload_complete(struct offload *offload, const struct frame *in, unsigned a
 /*
  * The parts, for tests, fuzzers and the bench's own traffic.  offload_sum() adds the bytes, as
  * 16-bit words as they lie in memory (an odd last byte is followed by a zero), to an earlier sum;
- * offload_fold() returns the complement of the sum folded to 16 bits, to be stored in a packet as it
- * is, without swapping bytes.
+ * offload_fold() returns the complement of the sum folded to 16 bits, to be stored in a packet as
+ * it is, without swapping bytes.
  */
 uint32_t offload_sum(const void *bytes, size_t len, uint32_t sum);
 uint16_t offload_fold(uint32_t sum);

@@ -30,7 +30,7 @@
 /* Longest stack of headers that is cut: with a fragment header it still fits a frame's slot. */
 #define OFFLOAD_HEADERS_MAX (FRAME_WHOLE - IPV6_FRAGMENT_HEADER)
 
-/* Positions from the first byte of the Ethernet header.  Every one was checked against the bytes. */
+/* Positions from the first byte of the Ethernet header.  Each was checked against the bytes. */
 struct offload_headers {
 	uint16_t l3;          /* IP header */
 	uint16_t l4;          /* TCP or UDP header */

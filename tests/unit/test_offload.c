@@ -984,7 +984,7 @@ test_unseen(void **state)
 	}
 }
 
-/* A frame cut off anywhere: refused or completed, never read behind its end (the sanitizer sees). */
+/* A frame cut off anywhere: refused or completed, never read behind its end (sanitizers see). */
 static void
 test_cut_short(void **state)
 {
