@@ -9,7 +9,7 @@ static json_t *
 config_show(struct state *state, const json_t *params, struct err *err)
 {
 	json_t *config = config_store(&state->running), *result;
-	char *text = config ? yaml_write(config) : NULL;
+	char *text = config ? document_print(config) : NULL;
 
 	(void)params;
 	result = text ? json_pack("{s:o, s:s}", "config", config, "text", text) : NULL;
@@ -38,7 +38,7 @@ config_apply(struct state *state, const json_t *params, struct err *err)
 	changes = json_array();
 	rc = state_change(state, &file.model, param_true(params, "dry_run"), changes, err);
 	if (rc < 0) {
-		yaml_prefix(&file.document, 0, err);
+		document_prefix(&file.document, 0, err);
 		json_decref(changes);
 	}
 	config_free(&file);

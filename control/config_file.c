@@ -72,8 +72,8 @@ read_member(struct config_file *file, const struct noun *noun, union object *obj
 		rc = schema_load(noun, object, single, false, err);
 	json_decref(single);
 	if (rc < 0)
-		yaml_prefix(
-			&file->document, yaml_line(&file->document, place->members, key, 0), err);
+		document_prefix(&file->document,
+			document_line(&file->document, place->members, key, 0), err);
 	return rc;
 }
 
@@ -94,7 +94,7 @@ append_object(
 static unsigned
 place_line(const struct config_file *file, const struct place *place)
 {
-	return yaml_line(&file->document, place->section, place->key, place->index);
+	return document_line(&file->document, place->section, place->key, place->index);
 }
 
 /* The name stands outside of the object. */
@@ -128,12 +128,12 @@ read_object(struct config_file *file, unsigned section, const struct place *plac
 
 	if (!json_is_object(place->members) && !(place->key && json_is_null(place->members))) {
 		err_set(err, -EINVAL, "a %s is a mapping of keys to values", noun->name);
-		return yaml_prefix(&file->document, place_line(file, place), err);
+		return document_prefix(&file->document, place_line(file, place), err);
 	}
 	schema_defaults(noun, &object);
 	rc = read_name(noun, &object, place, err);
 	if (rc < 0)
-		return yaml_prefix(&file->document, place_line(file, place), err);
+		return document_prefix(&file->document, place_line(file, place), err);
 	/* The type decides which other keys there are. */
 	value = section == PORTS ? json_object_get(place->members, "type") : NULL;
 	if (value)
@@ -145,7 +145,7 @@ read_object(struct config_file *file, unsigned section, const struct place *plac
 	if (rc < 0)
 		return rc;
 	rc = append_object(file, section, &object, err);
-	return rc < 0 ? yaml_prefix(&file->document, place_line(file, place), err) : 0;
+	return rc < 0 ? document_prefix(&file->document, place_line(file, place), err) : 0;
 }
 
 static int
@@ -162,8 +162,9 @@ read_section(struct config_file *file, unsigned section, json_t *content, struct
 			section == FDB ? "\"%s\" is a list of mappings"
 				       : "\"%s\" is a mapping of names to objects",
 			section_names[section]);
-		return yaml_prefix(&file->document,
-			yaml_line(&file->document, file->document.root, section_names[section], 0),
+		return document_prefix(&file->document,
+			document_line(
+				&file->document, file->document.root, section_names[section], 0),
 			err);
 	}
 	if (section == FDB) {
@@ -209,8 +210,8 @@ read_root(struct config_file *file, struct err *err)
 			err_set(err, -EINVAL, "unknown key \"%.40s\": %s%s%s", key,
 				near ? "did you mean \"" : "there are bridges, ports and fdb",
 				near ? near : "", near ? "\"?" : "");
-			return yaml_prefix(
-				&file->document, yaml_line(&file->document, root, key, 0), err);
+			return document_prefix(
+				&file->document, document_line(&file->document, root, key, 0), err);
 		}
 		rc = read_section(file, section, content, err);
 		if (rc < 0)
@@ -223,7 +224,7 @@ read_root(struct config_file *file, struct err *err)
 static unsigned
 fault_line(const struct config_file *file, const struct model_fault *fault)
 {
-	const struct yaml_document *d = &file->document;
+	const struct document *d = &file->document;
 	const json_t *section, *object;
 	unsigned line = 0, s = 0;
 	const char *name;
@@ -235,14 +236,14 @@ fault_line(const struct config_file *file, const struct model_fault *fault)
 	section = json_object_get(d->root, section_names[s]);
 	if (s == FDB) {
 		object = json_array_get(section, fault->index);
-		line = fault->key ? yaml_line(d, object, fault->key, 0) : 0;
-		return line ? line : yaml_line(d, section, NULL, fault->index);
+		line = fault->key ? document_line(d, object, fault->key, 0) : 0;
+		return line ? line : document_line(d, section, NULL, fault->index);
 	}
 	name = s == BRIDGES ? file->model.bridges[fault->index].name
 			    : file->model.ports[fault->index].name;
 	object = json_object_get(section, name);
-	line = fault->key ? yaml_line(d, object, fault->key, 0) : 0;
-	return line ? line : yaml_line(d, section, name, 0);
+	line = fault->key ? document_line(d, object, fault->key, 0) : 0;
+	return line ? line : document_line(d, section, name, 0);
 }
 
 int
@@ -257,14 +258,14 @@ config_read(struct config_file *file, const char *source, const char *text, size
 	memset(file, 0, sizeof(*file));
 	if (size > CONFIG_TEXT_MAX)
 		return err_set(err, -E2BIG, "%s: more than %u MiB", source, CONFIG_TEXT_MAX >> 20);
-	rc = yaml_parse(&file->document, source, text, size, err);
+	rc = document_parse(&file->document, source, text, size, err);
 	if (rc < 0)
 		return rc;
 	rc = read_root(file, err);
 	if (rc == 0) {
 		rc = model_check(&file->model, &fault, err);
 		if (rc < 0)
-			yaml_prefix(&file->document, fault_line(file, &fault), err);
+			document_prefix(&file->document, fault_line(file, &fault), err);
 	}
 	if (rc < 0)
 		config_free(file);
@@ -329,7 +330,7 @@ void
 config_free(struct config_file *file)
 {
 	model_free(&file->model);
-	yaml_free(&file->document);
+	document_free(&file->document);
 }
 
 /* ---- the other way round ---- */

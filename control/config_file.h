@@ -27,7 +27,7 @@
 
 struct config_file {
 	struct model model;
-	struct yaml_document document;
+	struct document document;
 };
 
 /* Reads and checks (model_check) a text.  -EINVAL, -EEXIST, -ENOENT, -ERANGE, -ENOSPC, ... */

@@ -16,7 +16,7 @@
 #include "lib/parse.h"
 
 /* Where a value stands: of parent's member `key`, or of parent's element `index`. */
-struct yaml_mark {
+struct document_mark {
 	const json_t *parent;
 	const char *key; /* the parent's own string */
 	size_t index;
@@ -31,7 +31,7 @@ struct level {
 };
 
 struct reader {
-	struct yaml_document *document;
+	struct document *document;
 	yaml_parser_t parser;
 	struct level levels[YAML_DEPTH_MAX];
 	unsigned depth, values;
@@ -42,10 +42,10 @@ struct reader {
 /* ---- marks ---- */
 
 unsigned
-yaml_line(const struct yaml_document *document, const json_t *parent, const char *key, size_t index)
+document_line(const struct document *document, const json_t *parent, const char *key, size_t index)
 {
 	for (size_t i = 0; i < document->mark_count; i++) {
-		const struct yaml_mark *m = &document->marks[i];
+		const struct document_mark *m = &document->marks[i];
 
 		if (m->parent == parent &&
 			(key ? m->key && strcmp(m->key, key) == 0 : m->index == index))
@@ -55,7 +55,7 @@ yaml_line(const struct yaml_document *document, const json_t *parent, const char
 }
 
 int
-yaml_prefix(const struct yaml_document *document, unsigned line, struct err *err)
+document_prefix(const struct document *document, unsigned line, struct err *err)
 {
 	if (line)
 		return err_prefix(err, "%s:%u", document->source, line);
@@ -72,13 +72,13 @@ refuse(struct reader *reader, unsigned line, int code, const char *format, const
 }
 
 static int
-mark(struct reader *reader, const struct yaml_mark *m)
+mark(struct reader *reader, const struct document_mark *m)
 {
-	struct yaml_document *d = reader->document;
+	struct document *d = reader->document;
 
 	if (d->mark_count == d->mark_room) {
 		size_t room = d->mark_room ? 2 * d->mark_room : 64;
-		struct yaml_mark *marks = reallocarray(d->marks, room, sizeof(*marks));
+		struct document_mark *marks = reallocarray(d->marks, room, sizeof(*marks));
 
 		if (!marks)
 			return refuse(reader, m->line, -ENOMEM, "out of memory", "");
@@ -96,7 +96,7 @@ static int
 attach(struct reader *reader, json_t *value, unsigned line)
 {
 	struct level *level = reader->depth ? &reader->levels[reader->depth - 1] : NULL;
-	struct yaml_mark m = {.line = line};
+	struct document_mark m = {.line = line};
 	int rc;
 
 	if (!value)
@@ -130,7 +130,7 @@ take_key(struct reader *reader, const yaml_event_t *event, unsigned line)
 	if (strlen(text) != event->data.scalar.length)
 		return refuse(reader, line, -EINVAL, "a key holds a NUL byte", "");
 	if (json_object_get(level->value, text)) {
-		unsigned first = yaml_line(reader->document, level->value, text, 0);
+		unsigned first = document_line(reader->document, level->value, text, 0);
 		char where[96];
 
 		snprintf(where, sizeof(where), "%.60s (first in line %u)", text, first);
@@ -264,7 +264,7 @@ read_events(struct reader *reader)
 }
 
 int
-yaml_parse(struct yaml_document *document, const char *source, const char *text, size_t size,
+document_parse(struct document *document, const char *source, const char *text, size_t size,
 	struct err *err)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
@@ -286,12 +286,12 @@ yaml_parse(struct yaml_document *document, const char *source, const char *text,
 	yaml_parser_delete(&reader->parser);
 	free(reader);
 	if (rc < 0)
-		yaml_free(document);
+		document_free(document);
 	return rc;
 }
 
 void
-yaml_free(struct yaml_document *document)
+document_free(struct document *document)
 {
 	json_decref(document->root);
 	free(document->marks);

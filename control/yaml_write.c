@@ -98,7 +98,7 @@ write_block(FILE *file, const json_t *value, unsigned depth, bool started)
 }
 
 char *
-yaml_write(const json_t *value)
+document_print(const json_t *value)
 {
 	char *text = NULL;
 	size_t size;
