@@ -260,6 +260,16 @@ datapath_worker_epoll(unsigned worker)
 	return datapath.workers[worker]->epoll_fd;
 }
 
+int
+datapath_worker_inject(unsigned worker, const struct worker_inject *inject)
+{
+	if (rte_ring_enqueue_elem(
+		    datapath.workers[worker]->inject, (void *)(uintptr_t)inject, sizeof(*inject)))
+		return -EAGAIN;
+	worker_wake(datapath.workers[worker]);
+	return 0;
+}
+
 void
 datapath_worker_stats(unsigned worker, struct worker_stats *stats)
 {

@@ -96,6 +96,12 @@ void datapath_port_del(struct port *port);
 int datapath_port_watch(struct port *port, unsigned queue, int fd);
 /* A guest that went away takes its learnt addresses along. */
 void datapath_port_flush(struct port *port);
+/*
+ * Lets the switch receive a frame as if this port had brought it (the announcement of a migrated
+ * guest).  len: FRAME_LEN_MIN..DATAPATH_INJECT_MAX.  -EAGAIN when too many wait already.
+ */
+#define DATAPATH_INJECT_MAX 128
+int datapath_inject(struct port *port, const uint8_t *bytes, unsigned len);
 /* Sum over the workers. */
 void datapath_port_counters(const struct port *port, struct port_counters *sum);
 

@@ -333,6 +333,23 @@ deliver(struct worker *w, const struct snapshot_port *out, struct frame_list *li
 	list->count = 0;
 }
 
+/* Both passes over the burst that `in` brought. */
+static void
+forward_burst(struct worker *w, const struct snapshot_port *in, struct port_counters *counters)
+{
+	const struct burst *burst = &w->burst;
+
+	counters->rx_packets += burst->count;
+	counters->rx_bytes += burst->bytes;
+	if (LIKELY(in->bridge != NULL))
+		decide(w, in, counters);
+	else
+		counters->drops[DROP_DETACHED] += burst->count;
+	for (unsigned l = 0; l < w->list_count; l++)
+		deliver(w, &w->now->ports[w->list_ports[l]], &w->lists[w->list_ports[l]]);
+	w->list_count = 0;
+}
+
 unsigned
 forward_queue(struct worker *w, const struct snapshot_poll *poll)
 {
@@ -347,20 +364,34 @@ forward_queue(struct worker *w, const struct snapshot_poll *poll)
 	port->ops->rx(port, poll->queue, burst, counters);
 	if (!burst->count)
 		return 0;
-	counters->rx_packets += burst->count;
-	counters->rx_bytes += burst->bytes;
-
-	if (LIKELY(in->bridge != NULL))
-		decide(w, in, counters);
-	else
-		counters->drops[DROP_DETACHED] += burst->count;
-	for (unsigned l = 0; l < w->list_count; l++)
-		deliver(w, &w->now->ports[w->list_ports[l]], &w->lists[w->list_ports[l]]);
-	w->list_count = 0;
-
+	forward_burst(w, in, counters);
 	port->ops->rx_done(port, poll->queue, burst);
 	worker_touch_rx(w, poll->port, poll->queue);
 	return burst->count;
+}
+
+unsigned
+forward_injected(struct worker *w)
+{
+	struct burst *burst = &w->burst;
+	struct frame *f = &burst->frames[0];
+	struct worker_inject inject;
+	const struct snapshot_port *in;
+
+	if (rte_ring_dequeue_elem(w->inject, &inject, sizeof(inject)))
+		return 0;
+	in = inject.port < w->now->port_count ? &w->now->ports[inject.port] : NULL;
+	if (!in || !in->port || in->generation != inject.generation)
+		return 0;
+	memset(f, 0, sizeof(*f));
+	f->data = burst->slots[0].bytes;
+	f->len = inject.len;
+	f->head_len = inject.len;
+	memcpy(f->data, inject.bytes, inject.len);
+	burst->count = 1;
+	burst->bytes = inject.len;
+	forward_burst(w, in, &in->port->counters[w->id]);
+	return 1;
 }
 
 /* Sends a run of handed-over frames that have one destination. */

@@ -10,6 +10,9 @@
 /* worker: visits one receive queue; returns the number of frames it brought. */
 unsigned forward_queue(struct worker *w, const struct snapshot_poll *poll);
 
+/* worker: forwards what the control thread injected; returns the number of frames. */
+unsigned forward_injected(struct worker *w);
+
 /* worker: delivers what other workers handed over; returns the number of frames. */
 unsigned forward_handoff(struct worker *w);
 

@@ -9,6 +9,7 @@
 #include "datapath/classify.h"
 #include "datapath/mbuf.h"
 #include "datapath/topology.h"
+#include "datapath/worker.h"
 #include "lib/clock.h"
 
 #define STORM_BURST_FACTOR 2 /* tokens that may be saved up, in seconds of the rate */
@@ -452,6 +453,19 @@ void
 datapath_port_flush(struct port *port)
 {
 	flush_port(topology.ports[port->index].settings.bridge, port->index, false);
+}
+
+int
+datapath_inject(struct port *port, const uint8_t *bytes, unsigned len)
+{
+	const struct port_slot *slot = &topology.ports[port->index];
+	struct worker_inject inject = {
+		.generation = slot->generation, .port = port->index, .len = (uint16_t)len};
+
+	if (len < FRAME_LEN_MIN || len > DATAPATH_INJECT_MAX)
+		return -EINVAL;
+	memcpy(inject.bytes, bytes, len);
+	return datapath_worker_inject(slot->worker[0], &inject);
 }
 
 void

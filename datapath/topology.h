@@ -9,6 +9,7 @@
 #include "datapath/snapshot.h"
 
 struct rte_mempool;
+struct worker_inject;
 
 /* *first is the empty snapshot to publish. */
 int topology_start(unsigned workers, struct snapshot **first, struct err *err);
@@ -27,6 +28,7 @@ void snapshot_free(struct snapshot *snapshot);
 int datapath_publish(struct snapshot *snapshot);
 void datapath_give_pool(struct rte_mempool *pool);
 int datapath_worker_epoll(unsigned worker);
+int datapath_worker_inject(unsigned worker, const struct worker_inject *inject); /* -EAGAIN */
 /* Waits until the worker has dealt with all that other workers have handed to it so far. */
 void datapath_await_handoff(unsigned worker);
 

@@ -127,6 +127,8 @@ turn(struct worker *w)
 	/* First what others handed over: a queue that came here goes on where it was. */
 	if (!rte_ring_empty(w->handoff) && !mine->hold)
 		frames += forward_handoff(w);
+	if (__builtin_expect(!rte_ring_empty(w->inject), 0))
+		frames += forward_injected(w);
 	for (unsigned i = 0; i < mine->poll_count; i++)
 		frames += forward_queue(w, &mine->poll[i]);
 	if (w->touched_count)
@@ -143,7 +145,7 @@ static bool
 arm(struct worker *w)
 {
 	const struct snapshot_worker *mine = &w->now->workers[w->id];
-	bool work = !rte_ring_empty(w->handoff) || w->events_pending;
+	bool work = !rte_ring_empty(w->handoff) || !rte_ring_empty(w->inject) || w->events_pending;
 
 	for (unsigned i = 0; i < mine->poll_count; i++) {
 		struct port *port = w->now->ports[mine->poll[i].port].port;
@@ -290,8 +292,11 @@ worker_start(struct worker *w)
 		SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	snprintf(name, sizeof(name), "handoff%u", w->id);
 	w->handoff = rte_ring_create(name, WORKER_HANDOFF, SOCKET_ID_ANY, RING_F_SC_DEQ);
+	snprintf(name, sizeof(name), "inject%u", w->id);
+	w->inject = rte_ring_create_elem(name, sizeof(struct worker_inject), WORKER_INJECT,
+		SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	r = -ENOMEM;
-	if (!w->events || !w->handoff || offload_create(&w->offload))
+	if (!w->events || !w->handoff || !w->inject || offload_create(&w->offload))
 		goto fail;
 	r = -pthread_create(&w->thread, NULL, worker_main, w);
 	if (r)
@@ -302,6 +307,7 @@ fail:
 	w->offload = NULL;
 	rte_ring_free(w->events);
 	rte_ring_free(w->handoff);
+	rte_ring_free(w->inject);
 	if (w->epoll_fd >= 0)
 		close(w->epoll_fd);
 	if (w->wake_fd >= 0)
@@ -322,6 +328,7 @@ worker_stop(struct worker *w)
 	offload_destroy(w->offload);
 	rte_ring_free(w->events);
 	rte_ring_free(w->handoff);
+	rte_ring_free(w->inject);
 	close(w->epoll_fd);
 	close(w->wake_fd);
 }

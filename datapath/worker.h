@@ -22,6 +22,7 @@
 
 #define WORKER_EVENTS  4096 /* entries of the ring to the control thread */
 #define WORKER_HANDOFF 4096 /* mbufs on their way to this worker */
+#define WORKER_INJECT  64   /* frames the control thread may have waiting */
 #define WORKER_RECENT  256  /* addresses lately reported for learning */
 
 /* What a worker tells the control thread; ring element. */
@@ -30,6 +31,14 @@ struct worker_event {
 	uint16_t port;
 	uint16_t type;   /* enum datapath_event_type */
 	uint32_t detail; /* generation of the port, or the reason */
+};
+
+/* A frame of the control thread's; ring element. */
+struct worker_inject {
+	uint32_t generation; /* of the port it seems to come from */
+	uint16_t port;
+	uint16_t len;
+	uint8_t bytes[DATAPATH_INJECT_MAX];
 };
 
 /* A worker's own notes about a port; written by the worker only. */
@@ -52,6 +61,7 @@ struct worker {
 	struct rte_mempool *_Atomic pool;           /* for copies; NULL until a port needs it */
 	struct rte_ring *events;  /* to the control thread: single producer, single consumer */
 	struct rte_ring *handoff; /* from other workers: many producers, this consumer */
+	struct rte_ring *inject;  /* from the control thread: single producer and consumer */
 	struct worker *const *peers;
 	int epoll_fd;
 	int wake_fd;    /* eventfd: the control thread or a peer wakes this worker */

@@ -11,8 +11,6 @@
 #include "vhost/rarp.h"
 #include "vhost/vhost_port.h"
 
-static vhost_announce_cb announce_callback;
-
 static struct vhost_port *
 vhost_port_of(struct port *port)
 {
@@ -136,13 +134,7 @@ announce(struct port *port, const struct mac *mac)
 	uint8_t frame[RARP_FRAME_SIZE];
 
 	rarp_build(frame, mac);
-	announce_callback(port, frame, sizeof(frame));
-}
-
-void
-vhost_on_announce(vhost_announce_cb callback)
-{
-	announce_callback = callback;
+	datapath_inject(port, frame, sizeof(frame));
 }
 
 static int
@@ -172,7 +164,7 @@ vhost_port_create(struct event_base *loop, const struct vhost_options *options, 
 		.queues = options->queues,
 		.mtu = options->mtu,
 		.features_off = options->features_off,
-		.announce = announce_callback ? announce : NULL,
+		.announce = announce,
 	};
 	struct vhost_port *vp;
 	int rc = options_check(options, err);

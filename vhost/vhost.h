@@ -58,13 +58,6 @@ void vhost_port_broken(struct port *port, unsigned queue, unsigned reason);
 
 enum vhost_link { VHOST_LISTENING, VHOST_CONNECTING, VHOST_NEGOTIATING, VHOST_UP, VHOST_BROKEN };
 
-/*
- * A front end asks to announce a migrated guest (SEND_RARP): `frame` is to enter the switch as if the
- * port had received it.  Set before the first port is created; without it the feature is not offered.
- */
-typedef void (*vhost_announce_cb)(struct port *port, const uint8_t *frame, size_t len);
-void vhost_on_announce(vhost_announce_cb callback);
-
 struct vhost_status {
 	enum vhost_link link;
 	char reason[160];   /* why it is not up, or why the last connection ended; "" = nothing to say */

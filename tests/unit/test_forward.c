@@ -3,6 +3,7 @@
  * The packet path with ports in memory: two workers (one where the machine has one CPU), the test
  * being the control thread.
  */
+#include <errno.h>
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -620,6 +621,22 @@ test_flow_spread(void **state)
 	memory_port_destroy(wide);
 }
 
+static void
+test_inject(void **state)
+{
+	uint8_t bytes[60];
+
+	(void)state;
+	make(bytes, group, host(7), 0xffff, 60, 0);
+	assert_int_equal(datapath_inject(&ports[2]->port, bytes, 13), -EINVAL);
+	assert_int_equal(datapath_inject(&ports[2]->port, bytes, DATAPATH_INJECT_MAX + 1), -EINVAL);
+	assert_int_equal(datapath_inject(&ports[2]->port, bytes, 60), 0);
+	for (unsigned p = 0; p < PORTS; p++)
+		if (p != 2)
+			expect(p, bytes, 60);
+	await_entries(1);
+}
+
 int
 main(void)
 {
@@ -635,6 +652,7 @@ main(void)
 		TEST(test_move_queues),
 		TEST(test_bystanders),
 		TEST(test_flow_spread),
+		TEST(test_inject),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
