@@ -22,16 +22,19 @@
  *	profile		the profile in force: "open" or "vm"
  *	link		"up": frames pass; "down"
  *	reason		why it is down, a sentence ("waiting for a connection"); absent when up
+ *	mac, mtu	those of the other end where it has its own and none was given
+ *	mac_limit, storm, mac_lock	in force; storm 0 = no limit
  *	queues_used	queue pairs in use
  *	workers		list: the worker that polls receive queue 0, 1, ...
  *	vhost		vhost-user only: {
+ *		state		"listening", "connected", ...
  *		connected	bool
- *		peer_pid	process at the other end, absent when not connected
- *		features	list of names of the negotiated virtio features
- *		protocol_features	list of names
- *		regions, memory_bytes	memory the guest shares
+ *		features, protocol_features	lists of names: what was negotiated
+ *		ring		"split" or "packed"
+ *		ring_size	entries
+ *		regions, memory_bytes, sealed	the memory that the guest shares
  *		reconnects	connections since the port was added, less one
- *		rings		list of {index, size, kind "split"|"packed", state "running"|...}
+ *		errors		connections that patchbayd ended because of an error
  *	}
  * }]}
  *
@@ -41,9 +44,9 @@
  *	drops		{name: count} of every drop that is not zero (datapath/drop.h)
  * }]}		received = rx_forwarded + rx_flooded + the drops of direction IN
  *
- * fdb.show {bridge?, port?, vlan?, mac?} -> {"rows": [{
+ * fdb.show {bridge?, port?, vlan?, mac?, limit?} -> {"rows": [{
  *	bridge, vlan (0 = none), mac, port, type "static"|"learnt", age (s since last seen; learnt)
- * }]}
+ * }], "truncated": true when there are more than the limit}
  * fdb.flush {bridge?, port?, vlan?, static} -> {"flushed": count}
  *
  * worker.show -> {"time_ns", "rows": [{
@@ -99,6 +102,9 @@ static const struct column port_columns[] = {
 	{"MAC", "mac", COLUMN_TEXT, "address of the other end, if it was given"},
 	{"REASON", "reason", COLUMN_TEXT, "why the link is down"},
 	{"PROFILE", "profile", COLUMN_HIDDEN, "profile in force"},
+	{"MAC LIMIT", "mac_limit", COLUMN_HIDDEN, "most addresses learnt from it"},
+	{"STORM", "storm", COLUMN_HIDDEN, "most frames/s for many receivers; 0 = no limit"},
+	{"MAC LOCK", "mac_lock", COLUMN_HIDDEN, "is its mac the only source address it may use?"},
 	{"WORKERS", "workers", COLUMN_HIDDEN, "the workers that poll its receive queues, in order"},
 	{"VHOST", "vhost", COLUMN_HIDDEN, "state of a vhost-user connection"},
 	END,
@@ -176,6 +182,7 @@ static const struct param fdb_show_params[] = {
 	{"port", VALUE_NAME, 0, 0, NULL, "behind this port only", false, false},
 	{"vlan", VALUE_U32, 0, 4094, NULL, "in this VLAN only; 0 = no VLAN", false, false},
 	{"mac", VALUE_MAC, 0, 0, NULL, "this address only", false, false},
+	{"limit", VALUE_U32, 1, 16777216, NULL, "most rows; not given: 10000", false, false},
 	END,
 };
 

@@ -185,6 +185,8 @@ print_rows(const struct verb *verb, const json_t *result, const json_t *earlier,
 						  row_member(before, shown[c]->path), seconds));
 	}
 	printed = table_print(&table, right, file);
+	if (json_is_true(json_object_get(result, "truncated")))
+		fputs("... and more: limit=NUMBER shows them\n", file);
 	table_free(&table);
 	return printed ? 0 : -ENOMEM;
 }

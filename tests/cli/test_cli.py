@@ -408,6 +408,11 @@ class Answers(Case):
         self.assertEqual(daemon.requests[-1]["params"],
                          {"text": "", "source": "standard input"})
 
+    def test_truncated(self):
+        self.daemon({"fdb.show": {"rows": [{"bridge": "br0"}], "truncated": True}})
+        self.assertEqual(self.lines("fdb", "show", "limit=1"),
+                         ["BRIDGE", "br0", "... and more: limit=NUMBER shows them"])
+
     def test_large_answer(self):
         rows = [{"bridge": "br0", "vlan": 0, "mac": f"02:00:00:{i >> 16:02x}:{i >> 8 & 255:02x}:"
                  f"{i & 255:02x}", "port": "vm1", "type": "learnt", "age": 1}
@@ -499,7 +504,7 @@ class Completion(Case):
             ("port set vm1 pat", []),
             ("port set vm1 tag=1 ta", []),
             ("bridge add x forward_bpdu=", ["forward_bpdu=yes", "forward_bpdu=no"]),
-            ("fdb show ", ["br0", "br1", "port=", "vlan=", "mac="]),
+            ("fdb show ", ["br0", "br1", "port=", "vlan=", "mac=", "limit="]),
             ("fdb del br0 5", ["52:54:00:00:00:01"]),
             ("fdb add br0 52:54:00:00:00:02 ", ["vm1", "up"]),
             ("fdb flush --", ["--static", "--json", "--help", "--socket", "--timeout",
