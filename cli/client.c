@@ -134,8 +134,11 @@ wait_for(struct client *client, short events, int64_t deadline, struct err *err)
 
 		if (r > 0)
 			return 0;
-		if (r < 0 && errno == EINTR)
-			return err_set(err, -EINTR, "interrupted");
+		if (r < 0 && errno == EINTR) {
+			if (client->stopped && *client->stopped)
+				return err_set(err, -EINTR, "interrupted");
+			continue;
+		}
 		if (r < 0)
 			return err_set(
 				err, -errno, "cannot wait for patchbayd: %s", strerror(errno));

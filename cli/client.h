@@ -6,6 +6,7 @@
 #ifndef CLI_CLIENT_H
 #define CLI_CLIENT_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@
 struct client {
 	int fd; /* -1 = closed */
 	unsigned timeout_ms;
+	const volatile sig_atomic_t *stopped; /* set by a signal to end a wait early; may be NULL */
 	int64_t last_id;
 	char *buffer; /* received and not yet used */
 	size_t used, size;

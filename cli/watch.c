@@ -27,6 +27,7 @@ catch_signals(void)
 
 	memset(&action, 0, sizeof(action));
 	action.sa_handler = stop;
+	action.sa_flags = SA_RESETHAND; /* the second one ends a wait for a daemon that is stuck */
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 }
@@ -89,6 +90,7 @@ watch_run(struct client *client, const struct command *c, struct err *err)
 	int r = 0;
 
 	verb_method(c->verb, method, sizeof(method));
+	client->stopped = &stopped;
 	catch_signals();
 	while (!stopped) {
 		json_t *result;

@@ -199,38 +199,42 @@ class Connection(Case):
         self.succeeds("stats", "--socket", str(other))
         self.succeeds(f"--socket={other}", "stats")
 
-    @unittest.skipUnless(os.geteuid() == 0, "needs root")
-    def test_permission(self):
+    def as_user(self, *words):
+        """Runs the command as somebody who is not root."""
+        options = {}
+        if os.geteuid() == 0:
+            options = {"user": 65534, "group": 65534, "extra_groups": []}
         self.folder.chmod(0o755)
-        self.daemon()
-        self.socket.chmod(0o660)
-        nobody = {"user": 65534, "group": 65534, "extra_groups": []}
-        copy = self.folder / "patchbay"
+        copy = self.folder / "command"  # where everybody can reach it
         copy.write_bytes(pathlib.Path(PATCHBAY).read_bytes())
         copy.chmod(0o755)
+        return subprocess.run([copy, *words], env=self.environment, text=True, timeout=20,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
-        def refused(says):
-            done = subprocess.run([copy, "stats"], env=self.environment, text=True, timeout=20,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, **nobody)
-            self.assertEqual(done.returncode, UNREACHABLE, done.stderr)
-            for words in says:
-                self.assertIn(words, done.stderr)
-
-        refused(["permission denied", str(self.socket), "root:root 0660", "group root"])
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_permission(self):
+        self.daemon()
+        self.socket.chmod(0o660)
         hidden = self.folder / "hidden"
         hidden.mkdir(mode=0o700)
-        self.environment["PATCHBAY_SOCKET"] = str(hidden / "control.sock")
-        refused(["permission denied", "directory"])
+        for path, says in ((self.socket, "it belongs to root:root 0660, add yourself to group root"),
+                           (hidden / "control.sock", "directory")):
+            self.environment["PATCHBAY_SOCKET"] = str(path)
+            done = self.as_user("stats")
+            self.assertEqual(done.returncode, UNREACHABLE, done.stderr)
+            self.assertIn(f"permission denied on {path}", done.stderr)
+            self.assertIn(says, done.stderr)
 
     def test_runtime_directory(self):
-        """A user's own daemon is found without being told; the system's is the fallback."""
-        if os.geteuid() == 0:
-            self.skipTest("root uses the system's directory")
+        """A user's own daemon is found without being told."""
         del self.environment["PATCHBAY_SOCKET"]
         self.environment["XDG_RUNTIME_DIR"] = str(self.folder)
         (self.folder / "patchbay").mkdir()
-        self.daemon({"stats.show": {"rows": []}}, path=self.folder / "patchbay/control.sock")
-        self.succeeds("stats")
+        own = self.folder / "patchbay/control.sock"
+        self.daemon({"stats.show": {"rows": []}}, path=own)
+        own.chmod(0o666)
+        done = self.as_user("stats")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (OK, "none\n", ""))
 
     def test_silent_daemon(self):
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
