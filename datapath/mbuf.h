@@ -39,7 +39,8 @@ mbuf_note(struct rte_mbuf *m)
 
 /*
  * worker: appends a frame to the burst that describes this mbuf: head copied, the rest as segments
- * into the mbuf, cookie = the mbuf; the offload request and tag state come from the note.  false when the burst has no room (nothing is changed then).
+ * into the mbuf, cookie = the mbuf; the offload request and the tag state come from the note.
+ * false: the burst has no room, and nothing was changed.
  */
 bool mbuf_to_burst(struct rte_mbuf *m, struct burst *burst);
 

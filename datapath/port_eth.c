@@ -172,7 +172,7 @@ static const struct eth_type {
 	{"tap", "net_tap", need_tun, "iface=%s", NULL, "the daemon needs CAP_NET_ADMIN", true,
 		false},
 	{"afpacket", "net_af_packet", need_interface,
-		"iface=%s,framesz=16384,blocksz=65536,framecnt=256", "qpairs",
+		"iface=%s,framesz=2048,blocksz=4096,framecnt=512", "qpairs",
 		"the daemon needs CAP_NET_RAW", false, true},
 	{"pcap", "net_pcap", need_file, "rx_pcap=%s", NULL, "is it a capture file?", false, true},
 	{"null", "net_null", NULL, "no-rx=1", NULL, "", false, true},

@@ -252,13 +252,9 @@ static void *
 worker_main(void *arg)
 {
 	struct worker *w = arg;
-	cpu_set_t cpus;
 	char name[16];
 
 	self = w;
-	CPU_ZERO(&cpus);
-	CPU_SET(w->cpu, &cpus);
-	pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
 	snprintf(name, sizeof(name), "worker/%u", w->id);
 	pthread_setname_np(pthread_self(), name);
 	/* Gives the thread an lcore id, for the packet buffers' per-thread caches. */
@@ -278,6 +274,8 @@ worker_start(struct worker *w)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 	char name[RTE_RING_NAMESIZE];
+	pthread_attr_t attr;
+	cpu_set_t cpus;
 	int r;
 
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -298,7 +296,13 @@ worker_start(struct worker *w)
 	r = -ENOMEM;
 	if (!w->events || !w->handoff || !w->inject || offload_create(&w->offload))
 		goto fail;
-	r = -pthread_create(&w->thread, NULL, worker_main, w);
+	/* Pinned from its first instruction on: the CPU it was made on may be busy. */
+	CPU_ZERO(&cpus);
+	CPU_SET(w->cpu, &cpus);
+	pthread_attr_init(&attr);
+	pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
+	r = -pthread_create(&w->thread, &attr, worker_main, w);
+	pthread_attr_destroy(&attr);
 	if (r)
 		goto fail;
 	return 0;
