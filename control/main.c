@@ -232,8 +232,8 @@ start(struct daemon *d, struct err *err)
 static void
 stop(struct daemon *d)
 {
-	unix_socket_close(&d->socket);
 	server_destroy(d->server);
+	unix_socket_close(&d->socket);
 	if (d->state.live)
 		state_clear(&d->state);
 	for (unsigned i = 0; i < SIGNAL_COUNT; i++)

@@ -1,26 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "control/plan.h"
-#include "lib/parse.h"
-
-static const struct {
-	const struct noun *noun;
-	const char *verb;
-	enum step_kind inverse;
-} kinds[STEP_KIND_COUNT] = {
-	[STEP_DEL_FDB] = {&noun_fdb, "del", STEP_ADD_FDB},
-	[STEP_DEL_PORT] = {&noun_port, "del", STEP_ADD_PORT},
-	[STEP_ADD_BRIDGE] = {&noun_bridge, "add", STEP_DEL_BRIDGE},
-	[STEP_SET_BRIDGE] = {&noun_bridge, "set", STEP_SET_BRIDGE},
-	[STEP_SET_PORT] = {&noun_port, "set", STEP_SET_PORT},
-	[STEP_DEL_BRIDGE] = {&noun_bridge, "del", STEP_ADD_BRIDGE},
-	[STEP_ADD_PORT] = {&noun_port, "add", STEP_DEL_PORT},
-	[STEP_ADD_FDB] = {&noun_fdb, "add", STEP_DEL_FDB},
-};
 
 /* ---- objects of one noun, found by what identifies them ---- */
 
@@ -88,12 +71,6 @@ list_find(const struct list *list, const void *like)
 
 /* ---- differences ---- */
 
-static bool
-key_differs(const struct key *key, const void *a, const void *b)
-{
-	return memcmp((const char *)a + key->offset, (const char *)b + key->offset, key->size) != 0;
-}
-
 enum difference { SAME, LIVE, REBUILD };
 
 static enum difference
@@ -102,7 +79,7 @@ compare_objects(const struct noun *noun, const void *a, const void *b)
 	enum difference difference = SAME;
 
 	for (unsigned i = 0; i < noun->key_count; i++) {
-		if (!key_differs(&noun->keys[i], a, b))
+		if (!step_key_differs(&noun->keys[i], a, b))
 			continue;
 		if (!(noun->keys[i].flags & KEY_SET))
 			return REBUILD;
@@ -145,16 +122,103 @@ compare_in_plan(const struct planner *planner, unsigned which, const void *a, co
 	return difference;
 }
 
-/* What is there and is not wanted, or not in that form. */
-static void
-plan_deletions(struct planner *planner, unsigned which, enum step_kind kind)
+/* Is it there and not wanted, or not in that form? */
+static bool
+is_deleted(const struct planner *planner, unsigned which, const void *old)
 {
-	for (unsigned i = planner->from[which].count; i-- > 0;) {
-		const void *old = list_item(&planner->from[which], i);
-		const void *wanted = list_find(&planner->to[which], old);
+	const void *wanted = list_find(&planner->to[which], old);
 
-		if (!wanted || compare_in_plan(planner, which, old, wanted) == REBUILD)
-			emit(planner, kind, old, NULL);
+	return !wanted || compare_in_plan(planner, which, old, wanted) == REBUILD;
+}
+
+static bool
+is_added(const struct planner *planner, unsigned which, const void *wanted)
+{
+	const void *old = list_find(&planner->from[which], wanted);
+
+	return !old || compare_in_plan(planner, which, old, wanted) == REBUILD;
+}
+
+static bool
+share(const char *a, const char *b)
+{
+	return a[0] && strcmp(a, b) == 0;
+}
+
+/* Does a port that goes have what one that comes needs? */
+static bool
+is_in_the_way(const struct planner *planner, const struct port_config *old)
+{
+	for (unsigned i = 0; i < planner->to[PORTS].count; i++) {
+		const struct port_config *p = list_item(&planner->to[PORTS], i);
+
+		if ((share(p->name, old->name) || share(p->path, old->path) ||
+			    share(p->dev, old->dev) || share(p->file, old->file)) &&
+			is_added(planner, PORTS, p))
+			return true;
+	}
+	return false;
+}
+
+static unsigned
+count_added_ports(const struct planner *planner)
+{
+	unsigned added = 0;
+
+	for (unsigned i = 0; i < planner->to[PORTS].count; i++)
+		added += is_added(planner, PORTS, list_item(&planner->to[PORTS], i));
+	return added;
+}
+
+/* The addresses of a port, then the port. */
+static void
+plan_port_deletion(struct planner *planner, const struct port_config *old)
+{
+	for (unsigned i = planner->from[FDB].count; i-- > 0;) {
+		const struct fdb_config *f = list_item(&planner->from[FDB], i);
+
+		if (strcmp(f->port, old->name) == 0 && is_deleted(planner, FDB, f))
+			emit(planner, STEP_DEL_FDB, f, NULL);
+	}
+	emit(planner, STEP_DEL_PORT, old, NULL);
+}
+
+/* Ports that go, those in the way of others, or the rest of them. */
+static void
+plan_port_deletions(struct planner *planner, bool in_the_way)
+{
+	bool no_room = planner->from[PORTS].count + count_added_ports(planner) > CONFIG_PORTS_MAX;
+
+	for (unsigned i = planner->from[PORTS].count; i-- > 0;) {
+		const struct port_config *old = list_item(&planner->from[PORTS], i);
+
+		if (is_deleted(planner, PORTS, old) &&
+			(no_room || is_in_the_way(planner, old)) == in_the_way)
+			plan_port_deletion(planner, old);
+	}
+}
+
+/* Addresses that go, of ports that stay. */
+static void
+plan_address_deletions(struct planner *planner)
+{
+	for (unsigned i = planner->from[FDB].count; i-- > 0;) {
+		const struct fdb_config *f = list_item(&planner->from[FDB], i);
+		const void *port = list_find(&planner->from[PORTS], f->port);
+
+		if (is_deleted(planner, FDB, f) && !(port && is_deleted(planner, PORTS, port)))
+			emit(planner, STEP_DEL_FDB, f, NULL);
+	}
+}
+
+static void
+plan_bridge_deletions(struct planner *planner)
+{
+	for (unsigned i = planner->from[BRIDGES].count; i-- > 0;) {
+		const void *old = list_item(&planner->from[BRIDGES], i);
+
+		if (is_deleted(planner, BRIDGES, old))
+			emit(planner, STEP_DEL_BRIDGE, old, NULL);
 	}
 }
 
@@ -175,9 +239,8 @@ plan_additions(struct planner *planner, unsigned which, enum step_kind kind)
 {
 	for (unsigned i = 0; i < planner->to[which].count; i++) {
 		const void *wanted = list_item(&planner->to[which], i);
-		const void *old = list_find(&planner->from[which], wanted);
 
-		if (!old || compare_in_plan(planner, which, old, wanted) == REBUILD)
+		if (is_added(planner, which, wanted))
 			emit(planner, kind, NULL, wanted);
 	}
 }
@@ -221,13 +284,14 @@ plan_make(struct plan *plan, const struct model *from, const struct model *to)
 	if (rc == 0 && !plan->steps)
 		rc = -ENOMEM;
 	if (rc == 0) {
-		plan_deletions(&planner, FDB, STEP_DEL_FDB);
-		plan_deletions(&planner, PORTS, STEP_DEL_PORT);
 		plan_additions(&planner, BRIDGES, STEP_ADD_BRIDGE);
-		plan_changes(&planner, BRIDGES, STEP_SET_BRIDGE);
-		plan_changes(&planner, PORTS, STEP_SET_PORT);
-		plan_deletions(&planner, BRIDGES, STEP_DEL_BRIDGE);
+		plan_port_deletions(&planner, true);
 		plan_additions(&planner, PORTS, STEP_ADD_PORT);
+		plan_changes(&planner, PORTS, STEP_SET_PORT);
+		plan_port_deletions(&planner, false);
+		plan_address_deletions(&planner);
+		plan_changes(&planner, BRIDGES, STEP_SET_BRIDGE);
+		plan_bridge_deletions(&planner);
 		plan_additions(&planner, FDB, STEP_ADD_FDB);
 	} else {
 		plan_free(plan);
@@ -242,84 +306,4 @@ plan_free(struct plan *plan)
 	free(plan->steps);
 	plan->steps = NULL;
 	plan->count = 0;
-}
-
-struct step
-step_inverse(const struct step *step)
-{
-	return (struct step){kinds[step->kind].inverse, step->to, step->from};
-}
-
-const struct noun *
-step_noun(const struct step *step)
-{
-	return kinds[step->kind].noun;
-}
-
-/* ---- texts ---- */
-
-static void
-append_text(char *text, size_t size, const char *more)
-{
-	size_t used = strlen(text);
-
-	snprintf(text + used, size - used, "%s", more);
-}
-
-static void
-append_value(char *text, size_t size, const struct key *key, const void *object)
-{
-	json_t *value = schema_get(key, object, true);
-	char *dump;
-
-	if (!value) {
-		append_text(text, size, "unset");
-	} else if (json_is_string(value)) {
-		append_text(text, size, json_string_value(value));
-	} else {
-		dump = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-		append_text(text, size, dump ? dump : "?");
-		free(dump);
-	}
-	json_decref(value);
-}
-
-static void
-append_changes(char *text, size_t size, const struct step *step)
-{
-	const struct noun *noun = step_noun(step);
-	const char *separator = " ";
-
-	for (unsigned i = 0; i < noun->key_count; i++) {
-		const struct key *key = &noun->keys[i];
-
-		if (!key_differs(key, step->from, step->to))
-			continue;
-		append_text(text, size, separator);
-		append_text(text, size, key->name);
-		append_text(text, size, ": ");
-		append_value(text, size, key, step->from);
-		append_text(text, size, " -> ");
-		append_value(text, size, key, step->to);
-		separator = ", ";
-	}
-}
-
-void
-step_text(const struct step *step, char *text, size_t size)
-{
-	const struct noun *noun = step_noun(step);
-	const void *object = step->to ? step->to : step->from;
-	char mac[MAC_TEXT_SIZE];
-
-	if (noun == &noun_fdb) {
-		const struct fdb_config *f = object;
-
-		snprintf(text, size, "%s fdb %s %s vlan %u port %s", kinds[step->kind].verb,
-			f->bridge, mac_format(&f->mac, mac), f->vlan, f->port);
-		return;
-	}
-	snprintf(text, size, "%s %s %s", kinds[step->kind].verb, noun->name, (const char *)object);
-	if (step->from && step->to)
-		append_changes(text, size, step);
 }

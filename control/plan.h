@@ -2,25 +2,25 @@
 /*
  * plan: the difference of two models as a list of steps in the order in which they can be done.
  *
- * Deletions come before additions, so that a socket, an interface or a name can change hands; a
- * bridge comes before its ports.  A port one of whose keys cannot change while it works (no KEY_SET)
- * is deleted and added, with its static addresses.
+ * What can fail comes first: bridges and ports are added before anything that works is touched, so
+ * that a failure disturbs nobody.  Only ports that stand in the way of others (same name, socket,
+ * interface or file, or no room for more ports) are deleted before.  A port one of whose keys cannot
+ * change while it works (no KEY_SET) is deleted and added, with its static addresses.
  */
 #ifndef CONTROL_PLAN_H
 #define CONTROL_PLAN_H
 
 #include "control/model.h"
 
-/* In the order of a plan. */
 enum step_kind {
-	STEP_DEL_FDB,
-	STEP_DEL_PORT,
 	STEP_ADD_BRIDGE,
 	STEP_SET_BRIDGE,
-	STEP_SET_PORT,
-	STEP_DEL_BRIDGE, /* after the ports that leave it */
+	STEP_DEL_BRIDGE,
 	STEP_ADD_PORT,
+	STEP_SET_PORT,
+	STEP_DEL_PORT,
 	STEP_ADD_FDB,
+	STEP_DEL_FDB,
 	STEP_KIND_COUNT
 };
 
@@ -38,6 +38,9 @@ struct plan {
 /* Both models must outlive the plan and be consistent.  -ENOMEM. */
 int plan_make(struct plan *plan, const struct model *from, const struct model *to);
 void plan_free(struct plan *plan);
+
+/* Does a key of two objects differ? */
+bool step_key_differs(const struct key *key, const void *a, const void *b);
 
 /* The step that takes this one back. */
 struct step step_inverse(const struct step *step);
