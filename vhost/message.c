@@ -116,16 +116,15 @@ piece_read(int socket, struct message_reader *reader, size_t missing, struct err
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return 0;
+	/* A peer that went with answers unread is one that closed; no descriptors come with that. */
+	if (n == 0 || (n < 0 && errno == ECONNRESET))
+		return reader->have ? err_set(err, -ECONNRESET,
+					      "the peer closed in the middle of a message")
+				    : err_set(err, -ENODATA, "the peer closed");
 	if (n < 0)
 		return err_set(err, -errno, "receiving: %s", strerror(errno));
 	rc = fds_collect(reader, &msg, err);
-	if (rc)
-		return rc;
-	if (n == 0 && reader->have)
-		return err_set(err, -ECONNRESET, "the peer closed in the middle of a message");
-	if (n == 0)
-		return err_set(err, -ENODATA, "the peer closed");
-	return n;
+	return rc ? rc : n;
 }
 
 int

@@ -36,8 +36,7 @@ static void
 front_end_served(void *arg)
 {
 	struct vhost_port *vp = arg;
-	unsigned pairs = backend_pairs_running(&vp->backend);
-	bool up = pairs > 0;
+	bool up = backend_pairs_running(&vp->backend) > 0;
 
 	if (vp->broken && !backend_is_broken(&vp->backend))
 		vp->broken = false;
@@ -46,10 +45,10 @@ front_end_served(void *arg)
 	vp->up = up;
 	if (up) {
 		vp->reason[0] = '\0';
-		log_info("port %s: up, %u queue pair%s, %s ring", vp->rings.port.name, pairs,
-			pairs == 1 ? "" : "s",
+		log_info("port %s: up, %s rings of %u entries", vp->rings.port.name,
 			vp->backend.features & VIRTIO_BIT(VIRTIO_F_RING_PACKED) ? "packed"
-										: "split");
+										: "split",
+			vp->backend.ring[0].size);
 	} else {
 		vhost_port_reason(vp, "the guest's driver has stopped");
 		log_info("port %s: down: the guest's driver has stopped", vp->rings.port.name);
