@@ -7,11 +7,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#include "lib/clock.h"
 #include "tests/unit/vring_side.h"
 
 #define PATTERN_SIZE (1u << 20)
@@ -207,7 +208,8 @@ run_layouts(unsigned bits, uint16_t size, uint16_t start)
 	struct row row = {.features = features_of(bits), .size = size, .start = start};
 
 	row.indirect = row.features & F(RING_F_INDIRECT_DESC);
-	for (unsigned layout = 0; layout < 4; layout++) {
+	/* The largest rings cost most memory: two layouts do. */
+	for (unsigned layout = 0; layout < 4; layout += size < 1024 ? 1 : 3) {
 		row.header_apart = layout & 1;
 		row.pieces = layout & 2 ? 3 : 1;
 		run_row(&row);
@@ -228,7 +230,8 @@ run_sizes(unsigned first_bits, const uint16_t *sizes, unsigned count)
 		bool packed = features_of(bits) & F(F_RING_PACKED);
 
 		for (unsigned i = 0; i < count; i++) {
-			run_layouts(bits, sizes[i], DRIVER_RING_START(packed));
+			if (sizes[i] < 1024)
+				run_layouts(bits, sizes[i], DRIVER_RING_START(packed));
 			run_layouts(bits, sizes[i], packed ? (uint16_t)(sizes[i] - 3) : 65536 - 5);
 		}
 	}
@@ -680,71 +683,74 @@ test_no_needless_notice(void **state)
 	}
 }
 
-/* ---- merged frames under the eyes of a polling driver ---- */
+/* ---- merged frames appear whole ---- */
 
-#define MERGED 20000
+#define MERGED_FIRST   255 /* last descriptor of the ring's first page */
+#define MERGED_BUFFERS 18  /* of 512 bytes, for 9,000 */
 
-struct merged {
-	struct side a, b;
-	atomic_bool stop;
-};
+/* The device's mapping of the first page of a descriptor ring, write-protected. */
+static struct {
+	uint8_t *page;
+	const struct virtq_packed_desc *desc; /* the driver's mapping */
+	volatile sig_atomic_t hits, missing;
+} trap;
 
-static void *
-merged_worker(void *arg)
+/* Runs when the device is about to write the frame's first descriptor. */
+static void
+trap_hit(int signo, siginfo_t *info, void *context)
 {
-	static struct burst worker_burst;
-	struct merged *m = arg;
-
-	while (!atomic_load_explicit(&m->stop, memory_order_relaxed)) {
-		while (!driver_net_send(m->a.net, 0, NULL, content(1, 9000), 9000))
-			;
-		driver_net_flush(m->a.net, 0);
-		side_forward(&m->a, &m->b, &worker_burst);
-	}
-	return NULL;
+	(void)signo;
+	(void)context;
+	if ((uint8_t *)info->si_addr < trap.page || (uint8_t *)info->si_addr >= trap.page + 4096)
+		_exit(99);
+	for (unsigned i = 1; i < MERGED_BUFFERS; i++)
+		if (!(trap.desc[MERGED_FIRST + i].flags & VIRTQ_PACKED_F_USED))
+			trap.missing++;
+	trap.hits++;
+	mprotect(trap.page, 4096, PROT_READ | PROT_WRITE);
 }
 
 /*
- * 5.1.6.4: a driver that finds the first buffer of a frame finds them all; Linux throws away a frame
- * of which it does not (driver_net_receive() says -EPROTO).
+ * 5.1.6.4: a driver that finds the first buffer of a frame finds them all; Linux throws a frame away
+ * of which it does not.  A split ring shows them with one index; in a packed ring the first
+ * descriptor has to be written last, and the first one here stands on a page of its own.
  */
 static void
 test_merged_at_once(void **state)
 {
 	(void)state;
-	for (unsigned bits = 0; bits < 4; bits++) {
-		static struct merged m;
+	for (unsigned bits = 1; bits < 4; bits += 2) {
+		struct sigaction action = {.sa_sigaction = trap_hit, .sa_flags = SA_SIGINFO}, old;
 		struct row row = {.features = features_of(bits | 4),
-			.size = 256,
+			.size = 512,
 			.pieces = 1,
-			.rx_buffer = 512};
-		uint64_t deadline = clock_ns() + UINT64_C(500000000);
-		pthread_t worker;
+			.rx_buffer = 512,
+			.start = MERGED_FIRST | VIRTQ_EVENT_WRAP};
+		struct frontend_ring ring;
+		struct side a, b;
+		uint64_t reach;
 
-		row.start = DRIVER_RING_START(bits & 1);
-		row_open(&m.a, &row);
-		row_open(&m.b, &row);
-		atomic_store(&m.stop, false);
-		assert_int_equal(pthread_create(&worker, NULL, merged_worker, &m), 0);
-		for (unsigned got = 0; got < MERGED && clock_ns() < deadline;) {
-			int len = driver_net_receive(m.b.net, 0, NULL, received, sizeof(received));
-
-			if (len < 0)
-				fail_msg("features 0x%llx: frame %u: %s",
-					(unsigned long long)row.features, got,
-					driver_net_error(m.b.net));
-			if (!len) {
-				driver_net_flush(m.b.net, 0);
-				continue;
-			}
-			assert_int_equal(len, 9000);
-			assert_memory_equal(received, content(1, 9000), 9000);
-			got++;
-		}
-		atomic_store(&m.stop, true);
-		pthread_join(worker, NULL);
-		side_close(&m.a);
-		side_close(&m.b);
+		row_open(&a, &row);
+		row_open(&b, &row);
+		driver_net_ring(b.net, 0, &ring);
+		/* The driver takes ring memory first: it begins with the memory, on a page. */
+		assert_ptr_equal(ring.desc, b.memory->host);
+		trap.page = guest_memory_at(b.table, DRIVER_MEMORY_GPA, &reach);
+		trap.desc = ring.desc;
+		trap.hits = trap.missing = 0;
+		assert_int_equal(sigaction(SIGSEGV, &action, &old), 0);
+		assert_int_equal(mprotect(trap.page, 4096, PROT_READ), 0);
+		assert_int_equal(driver_net_send(a.net, 0, NULL, content(1, 9000), 9000), 0);
+		driver_net_flush(a.net, 0);
+		assert_int_equal(side_forward(&a, &b, &burst), 1);
+		assert_int_equal(sigaction(SIGSEGV, &old, NULL), 0);
+		assert_int_equal(trap.hits, 1);
+		assert_int_equal(trap.missing, 0);
+		assert_int_equal(
+			driver_net_receive(b.net, 0, NULL, received, sizeof(received)), 9000);
+		assert_memory_equal(received, content(1, 9000), 9000);
+		side_close(&a);
+		side_close(&b);
 	}
 }
 
