@@ -127,7 +127,7 @@ path_watch_add(struct path_watch **watch, struct event_base *loop, const char *p
 	if (!w || !directory) {
 		rc = -ENOMEM;
 	} else {
-		strcpy(w->name, slash + 1);
+		memcpy(w->name, slash + 1, strlen(slash)); /* fits: checked above */
 		w->callback = callback;
 		w->arg = arg;
 		w->wd = inotify_add_watch(shared.fd, directory, EVENTS);

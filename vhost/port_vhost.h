@@ -15,7 +15,7 @@
 #define VHOST_RINGS_MAX (2 * PORT_QUEUES_MAX)
 
 struct vhost_rings {
-	struct port port;			       /* what the datapath sees */
+	struct port port;                              /* what the datapath sees */
 	_Atomic(struct vring *) ring[VHOST_RINGS_MAX]; /* published; NULL = stopped */
 	/*
 	 * The worker's: the ring it used in this turn.  A ring that is stopped in the middle of a turn
@@ -34,8 +34,8 @@ void vhost_rings_start(struct vhost_rings *rings, unsigned index, struct vring *
  * Takes back the rings whose bits are set in `mask`, with one grace period for all of them, so
  * that no worker uses them any more.  stopped[i] is the ring or NULL when it was not running.
  */
-void vhost_rings_stop(struct vhost_rings *rings, uint32_t mask,
-	struct vring *stopped[VHOST_RINGS_MAX]);
+void vhost_rings_stop(
+	struct vhost_rings *rings, uint32_t mask, struct vring *stopped[VHOST_RINGS_MAX]);
 
 /* The OFFLOAD_... that a driver with these negotiated features accepts when it receives. */
 unsigned vhost_accepts(uint64_t features);

@@ -176,7 +176,7 @@ vhost_port_create(struct event_base *loop, const struct vhost_options *options, 
 	memset(vp, 0, sizeof(*vp));
 	vp->loop = loop;
 	vp->client = options->client;
-	strcpy(vp->path, options->path);
+	memcpy(vp->path, options->path, strlen(options->path) + 1); /* options_check() */
 	vp->file = (struct unix_socket_options){
 		.path = vp->path,
 		.mode = options->mode,

@@ -21,18 +21,18 @@
 #include "lib/err.h"
 
 #define VHOST_MESSAGE_MS 2000
-#define VHOST_RETRY_MS 100
+#define VHOST_RETRY_MS   100
 
 struct event_base;
 
 struct vhost_options {
 	const char *name; /* the port's */
 	const char *path; /* absolute; at most 107 bytes */
-	bool client;	  /* we connect; else we listen */
+	bool client;      /* we connect; else we listen */
 	unsigned queues;  /* pairs offered, 1..VHOST_QUEUE_PAIRS_MAX */
-	uint16_t mtu;	  /* offered with VIRTIO_NET_F_MTU; 0 = not offered */
-	mode_t mode;	  /* of the socket file; 0 = 0660 */
-	uid_t owner;	  /* (uid_t)-1 = unchanged */
+	uint16_t mtu;     /* offered with VIRTIO_NET_F_MTU; 0 = not offered */
+	mode_t mode;      /* of the socket file; 0 = 0660 */
+	uid_t owner;      /* (uid_t)-1 = unchanged */
 	gid_t group;
 	uint64_t features_off; /* VIRTIO_BIT()s not to offer */
 };
@@ -60,8 +60,9 @@ enum vhost_link { VHOST_LISTENING, VHOST_CONNECTING, VHOST_NEGOTIATING, VHOST_UP
 
 struct vhost_status {
 	enum vhost_link link;
-	char reason[160];   /* why it is not up, or why the last connection ended; "" = nothing to say */
-	uint64_t features;  /* negotiated */
+	char reason
+		[160]; /* why it is not up, or why the last connection ended; "" = nothing to say */
+	uint64_t features; /* negotiated */
 	uint64_t protocol_features;
 	unsigned queue_pairs; /* running */
 	unsigned regions;
