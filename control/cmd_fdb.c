@@ -10,6 +10,7 @@
 #include "lib/parse.h"
 
 #define ROWS_DEFAULT 10000
+#define ROWS_MAX     100000 /* more would keep others waiting and not fit an answer */
 
 static int
 fdb_add(struct model *wanted, const json_t *params, struct err *err)
@@ -164,6 +165,8 @@ fdb_show(struct state *state, const json_t *params, struct err *err)
 	};
 	json_t *result;
 
+	if (listing.room > ROWS_MAX)
+		listing.room = ROWS_MAX;
 	if (select_entries(state, params, &selection, err) < 0)
 		return NULL;
 	listing.rows = json_array();

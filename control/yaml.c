@@ -32,6 +32,8 @@ struct level {
 
 struct reader {
 	struct document *document;
+	const char *text;
+	size_t size;
 	yaml_parser_t parser;
 	struct level levels[YAML_DEPTH_MAX];
 	unsigned depth, values;
@@ -226,19 +228,30 @@ take_event(struct reader *reader, const yaml_event_t *event)
 	}
 }
 
+/* What is missing at the end is missing in the last line. */
+static unsigned
+clamp_line(const struct reader *reader, unsigned line)
+{
+	unsigned last = 1;
+
+	for (size_t i = 0; i + 1 < reader->size; i++)
+		last += reader->text[i] == '\n';
+	return line < last ? line : last;
+}
+
 /* What libyaml found wrong. */
 static int
 refuse_syntax(struct reader *reader)
 {
 	const yaml_parser_t *p = &reader->parser;
-	unsigned line = (unsigned)p->problem_mark.line + 1;
+	unsigned line = clamp_line(reader, (unsigned)p->problem_mark.line + 1);
 	char text[200];
 
 	if (p->error == YAML_MEMORY_ERROR)
 		return refuse(reader, line, -ENOMEM, "out of memory", "");
 	if (p->error == YAML_READER_ERROR) {
 		/* No mark: count the lines that were read. */
-		line = (unsigned)p->mark.line + 1;
+		line = clamp_line(reader, (unsigned)p->mark.line + 1);
 		return refuse(reader, line, -EINVAL, "not a text in UTF-8: %s",
 			p->problem ? p->problem : "bad byte");
 	}
@@ -277,6 +290,8 @@ document_parse(struct document *document, const char *source, const char *text, 
 		return err_set(err, -ENOMEM, "%s: out of memory", document->source);
 	}
 	reader->document = document;
+	reader->text = text;
+	reader->size = size;
 	reader->err = err;
 	yaml_parser_set_encoding(&reader->parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&reader->parser, (const unsigned char *)text, size);

@@ -69,7 +69,7 @@ static void
 refuses_with_line(void **state)
 {
 	(void)state;
-	refused("a: 1\nb: [\n", "f:3: did not find expected node content");
+	refused("a: 1\nb: [\n", "f:2: did not find expected node content");
 	refused("a: 1\na: 2\n", "f:2: key given twice: a (first in line 1)");
 	refused("a: &x 1\n", "f:1: anchors and aliases");
 	refused("a: 1\nb: *x\n", "f:2: anchors and aliases");
