@@ -31,6 +31,7 @@ err_prefix(struct err *err, const char *format, ...)
 	n = vsnprintf(err->text, sizeof(err->text), format, args);
 	va_end(args);
 	if (n >= 0 && (size_t)n < sizeof(err->text))
-		snprintf(err->text + n, sizeof(err->text) - (size_t)n, ": %.*s", ERR_TEXT_MAX - 3, old);
+		snprintf(err->text + n, sizeof(err->text) - (size_t)n, ": %.*s", ERR_TEXT_MAX - 3,
+			old);
 	return err->code;
 }
