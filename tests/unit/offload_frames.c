@@ -244,7 +244,6 @@ scatter(struct scattered *x, const struct built *b, const struct spec *s, unsign
 	x->frame.tci = 0x6000 | 77;
 	x->frame.tagged = s->tags > 0;
 	x->frame.tag_type = 0x88a8;
-	x->frame.hash = 0x1122334455667788;
 }
 
 void

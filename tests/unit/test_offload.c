@@ -226,6 +226,13 @@ test_limits(void **state)
 		.gso_size = 1448,
 		.payload = 65527,
 		.tags = 0};
+	struct spec h = {.version = 6,
+		.protocol = TCP,
+		.needs = OFFLOAD_CSUM | OFFLOAD_TSO6,
+		.gso_size = 512,
+		.payload = 1500,
+		.tcp_options = 4,
+		.flags = 0x18};
 	struct offload *o;
 
 	assert_int_equal(offload_create(&o), 0);
@@ -240,6 +247,10 @@ test_limits(void **state)
 	run_spec(o, &s, FRAME_PREFIX);
 	s.payload = 0;
 	run_spec(o, &s, FRAME_PREFIX);
+	/* The longest headers that are cut. */
+	h.hop = 168;
+	run_spec(o, &h, FRAME_PREFIX);
+	run_spec(o, &h, FRAME_WHOLE);
 	u.payload = FRAME_LEN_MAX - 14 - 40 - 8;
 	run_spec(o, &u, FRAME_PREFIX);
 	u.needs = OFFLOAD_CSUM;

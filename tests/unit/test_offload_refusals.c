@@ -31,6 +31,11 @@ struct twist {
 		.version = 6, .protocol = TCP, .payload = 4000, .gso_size = 1000, \
 		.needs = OFFLOAD_CSUM | OFFLOAD_TSO6, .flags = 0x10, .hop = 8     \
 	}
+#define SPEC6_LONG(length)                                                           \
+	{                                                                            \
+		.version = 6, .protocol = TCP, .payload = 4000, .gso_size = 1000,    \
+		.needs = OFFLOAD_CSUM | OFFLOAD_TSO6, .flags = 0x10, .hop = (length) \
+	}
 #define SPECU                                                                     \
 	{                                                                         \
 		.version = 4, .protocol = UDP, .payload = 4000, .gso_size = 1000, \
@@ -78,6 +83,7 @@ SPOIL(ip_fragment_last, put16(b->bytes + b->l3 + 6, 1))
 SPOIL(ip_protocol, b->bytes[b->l3 + 9] = 47)
 SPOIL(tcp_header_short, b->bytes[b->l4 + 12] = 0x40)
 SPOIL(tcp_syn, b->bytes[b->l4 + 13] |= 2)
+SPOIL(nothing, (void)b; (void)f)
 SPOIL(hop_long, b->bytes[b->l3 + 41] = 255)
 SPOIL(hop_twice, b->bytes[b->l3 + 40] = 0)
 SPOIL(next_fragment, b->bytes[b->l3 + 40] = 44)
@@ -123,6 +129,8 @@ static const struct twist twists[] = {
 	{"TCP header too short", SPEC4, tcp_header_short},
 	{"SYN with data for several", SPEC4, tcp_syn, .unseen = true},
 	{"hop-by-hop header too long", SPEC6, hop_long, .unseen = true},
+	{"headers too long to repeat", SPEC6_LONG(176), nothing, .unseen = true},
+	{"headers longer than a frame's head", SPEC6_LONG(800), nothing, .unseen = true},
 	{"two hop-by-hop headers", SPEC6, hop_twice},
 	{"IPv6 fragment", SPEC6, next_fragment},
 	{"no next header", SPEC6, next_none},
