@@ -126,9 +126,10 @@ inflight_position_recover(const struct inflight_queue *queue, const struct virtq
 		return false;
 	if (used != old || used_wrap != old_wrap) {
 		uint16_t flags = __atomic_load_n(&ring[old].flags, __ATOMIC_ACQUIRE);
-		uint16_t done = old_wrap ? VIRTQ_PACKED_F_AVAIL | VIRTQ_PACKED_F_USED : 0;
+		uint16_t untouched = old_wrap ? VIRTQ_PACKED_F_AVAIL : VIRTQ_PACKED_F_USED;
 
-		if ((flags & (VIRTQ_PACKED_F_AVAIL | VIRTQ_PACKED_F_USED)) != done) {
+		/* Still available: not marked.  Used, or by now available for the next lap: it was. */
+		if ((flags & (VIRTQ_PACKED_F_AVAIL | VIRTQ_PACKED_F_USED)) == untouched) {
 			used = old;
 			used_wrap = old_wrap;
 		}

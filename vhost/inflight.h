@@ -126,9 +126,9 @@ inflight_position_store(
 }
 
 /*
- * worker: descriptors [old, next) are about to be marked used (the first one's flags last); and,
- * when that is done, inflight_position_commit().  After a crash in between, the flags at `old` tell
- * which of the two positions holds.
+ * worker: the chain at `old` is about to be marked used, by the flags of its first descriptor, and
+ * the next one begins at `next`; at the end of the burst inflight_position_commit().  After a crash in
+ * between, those flags tell which of the two positions holds.
  */
 static inline void
 inflight_position_begin(

@@ -332,48 +332,71 @@ test_dirty_log(void **state)
 static void
 test_inflight(void **state)
 {
-	struct vhost_message reply;
-	struct inflight_queue *q;
-	unsigned maps;
-	int fd;
+	size_t bytes = PEER_RINGS * inflight_queue_bytes(PEER_SIZE, t.peer.packed);
 
 	shake_all();
+	/* Asked for again and again, only one is kept. */
 	for (unsigned i = 0; i < 1000; i++) {
+		struct vhost_message reply;
+		int fd;
+
 		say_ok(peer_inflight(VHOST_GET_INFLIGHT_FD, 0, PEER_RINGS, PEER_SIZE, -1));
 		reply = hear(&fd);
 		assert_true(fd >= 0);
-		assert_int_equal(reply.payload.inflight.mmap_size,
-			PEER_RINGS * inflight_queue_bytes(PEER_SIZE, t.peer.packed));
-		assert_int_equal(lseek(fd, 0, SEEK_END), reply.payload.inflight.mmap_size);
+		assert_int_equal(reply.payload.inflight.mmap_size, bytes);
+		assert_int_equal(lseek(fd, 0, SEEK_END), bytes);
 		assert_int_equal(ftruncate(fd, 0), -1);
-		if (i < 999)
-			fd_close(&fd);
+		fd_close(&fd);
 	}
-	maps = leaks_maps("patchbay-inflight");
-	assert_int_equal(maps, 1);
+	assert_int_equal(leaks_maps("patchbay-inflight"), 1);
 	assert_int_equal(fakes.published, PEER_RINGS);
-	if (t.peer.packed) {
-		/* Worker: from 3 to 9, then the back end dies and another gets the region. */
-		q = t.backend.ring[1].vring->setup.inflight;
-		inflight_position_begin(q, 3, true, 9, false);
-		backend_disconnect(&t.backend);
-		shake(UINT32_MAX);
-		say_ok(peer_state(VHOST_GET_VRING_BASE, 1, 0));
-		hear(NULL);
-		{
-			/* As the handshake left a region of its own, give ours and start anew. */
-			struct peer_message m = peer_inflight(VHOST_SET_INFLIGHT_FD,
-				reply.payload.inflight.mmap_size, PEER_RINGS, PEER_SIZE, fd);
+}
 
-			say_ok(m);
-		}
-		say_ok(peer_state(VHOST_SET_VRING_BASE, 1, 0x8000));
-		say_ok(peer_vring_fd(VHOST_SET_VRING_KICK, 1, t.peer.kick[1]));
-		/* Descriptor 3 was not marked used: the step from 3 to 9 did not happen. */
-		assert_int_equal(t.backend.ring[1].vring->setup.next, 3);
-		assert_true(t.backend.ring[1].vring->setup.next_wrap);
-	}
-	fd_close(&fd);
+/* A worker was about to mark the chain at 3 used, the next begins at 9, when the process died. */
+static void
+recover(uint16_t flags, uint16_t next, bool wrap)
+{
+	struct virtq_packed_desc *ring = (void *)(t.peer.memory + 0x10000);
+
+	shake_all();
+	inflight_position_begin(t.backend.ring[1].vring->setup.inflight, 3, true, 9, false);
+	ring[3].flags = flags;
+	backend_disconnect(&t.backend);
+	/* The front end believes what it last heard; the region, which the peer kept, knows better. */
+	shake_all();
+	assert_int_equal(t.backend.ring[1].vring->setup.next, next);
+	assert_int_equal(t.backend.ring[1].vring->setup.next_wrap, wrap);
+	backend_disconnect(&t.backend);
+	memset(ring, 0, sizeof(ring[0]) * PEER_SIZE);
+}
+
+static void
+test_inflight_recover(void **state)
+{
+	uint16_t available = VIRTQ_PACKED_F_AVAIL,
+		 used = VIRTQ_PACKED_F_AVAIL | VIRTQ_PACKED_F_USED;
+	struct inflight_queue *q;
+	uint64_t at;
+
+	recover(available, 3, true);
+	recover(used, 9, false);
+	/* The driver was quick: the descriptor is available again, one lap on. */
+	recover(VIRTQ_PACKED_F_USED, 9, false);
+	/* A position outside the ring is not believed. */
+	shake_all();
+	q = t.backend.ring[1].vring->setup.inflight;
+	inflight_position_commit(q, PEER_SIZE, true);
+	backend_disconnect(&t.backend);
+	shake_all();
+	assert_int_equal(t.backend.ring[1].vring->setup.next, 0);
+	/* Nor is the region when the front end was told where the ring stopped. */
+	inflight_position_commit(t.backend.ring[1].vring->setup.inflight, 77, true);
+	t.backend.ring[1].vring->setup.next = 77;
+	at = ask(peer_state(VHOST_GET_VRING_BASE, 1, 0));
+	assert_int_equal(at >> 32, 0x804d804d);
+	say_ok(peer_state(VHOST_SET_VRING_BASE, 1, 0x80008000));
+	say_ok(peer_vring_fd(VHOST_SET_VRING_KICK, 1, t.peer.kick[1]));
+	assert_int_equal(t.backend.ring[1].vring->setup.next, 0);
 }
 
 static void
@@ -475,6 +498,7 @@ main(void)
 		BOTH(test_memory_slots),
 		SPLIT(test_dirty_log),
 		BOTH(test_inflight),
+		PACKED(test_inflight_recover),
 		BOTH(test_reset),
 		SPLIT(test_broken),
 		SPLIT(test_rarp_and_mtu),
