@@ -71,3 +71,49 @@ for driver in DRIVERS:
     for entries in SIZES:
         setattr(Driver, f"test_{driver}_{entries}",
                 lambda self, d=driver, e=entries: self.check(d, e))
+
+
+@requires_testpmd
+class Pairs(TestCase):
+    """Two kinds of ring on one bridge, in both directions."""
+
+    def check(self, one, two, sizes=(256, 256), frames=None, arguments=(), **options):
+        skip_unless_possible(self, one, two)
+        drivers = [properties(name, size) for name, size in zip((one, two), sizes)]
+        pair = couple.Couple(self.bench, self.bench.switch(), drivers, *arguments,
+                             eal=eal(one, two), **options).start()
+        pair.exchange(frames)
+        return pair
+
+    def test_split_and_packed(self):
+        self.check("split_mergeable", "packed_mergeable")
+
+    def test_packed_and_split_in_order(self):
+        self.check("packed", "split_in_order")
+
+    def test_vectorized_split_and_packed(self):
+        self.check("split_vectorized", "packed_vectorized")
+
+    def test_mergeable_and_not(self):
+        self.check("packed_in_order_mergeable", "split")
+
+    def test_small_and_large_ring(self):
+        self.check("split_in_order_mergeable", "packed_mergeable", sizes=(256, 1024))
+
+    def test_packed_ring_size_that_is_no_power_of_two(self):
+        pair = self.check("packed", "packed_mergeable", sizes=(300, 1000))
+        self.assertEqual([pair.vhost(side)["ring_size"] for side in (0, 1)], [300, 1000])
+
+    def jumbo(self, one, two, **options):
+        sizes = (60, 1514, 2048, 2049, 4096, 6000, 8999, 9000, 9013, 9014)
+        return self.check(one, two, frames=couple.traffic(sizes, rounds=100), mtu=9000, **options)
+
+    def test_jumbo_frames_over_many_buffers(self):
+        self.jumbo("split_mergeable", "packed_mergeable")
+
+    def test_jumbo_frames_over_many_buffers_in_order(self):
+        self.jumbo("split_in_order_mergeable", "packed_in_order_mergeable")
+
+    def test_jumbo_frames_in_one_buffer(self):
+        self.jumbo("split", "packed", arguments=["--mbuf-size=9728", "--max-pkt-len=9018"],
+                   megabytes=128)

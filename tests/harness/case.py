@@ -12,7 +12,7 @@ from harness.cleanup import Cleanup
 from harness.guest import Guest
 from harness.process import tail
 from harness.switch import Switch
-from harness.wire import Wire
+from harness.wire import Stream, Wire
 
 
 def scratch_root():
@@ -38,6 +38,12 @@ class Bench:
         wire = Wire(name, **options)
         self.cleanup.add(wire.close)
         return wire
+
+    def stream(self, source, destination, **options):
+        """Frames from one wire to another, begun; assert_no_loss() ends it."""
+        stream = Stream(source, destination, **options)
+        self.cleanup.add(stream.stop)
+        return stream.start()
 
     def guest(self, name, **options):
         """A guest that is not started yet."""
@@ -115,6 +121,11 @@ class TestCase(unittest.TestCase):
 
     def logs(self):
         return "\n".join(bench.logs() for bench in (self.shared, self.bench) if bench).strip()
+
+    def assert_no_loss(self, stream):
+        sent, lost, twice = stream.stop()
+        self.assertGreater(sent, 0)
+        self.assertEqual((lost, twice), (0, 0), f"(lost, arrived twice) of {sent} frames")
 
     def says(self, text, *words):
         """An error text names all these things."""

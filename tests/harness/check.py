@@ -62,6 +62,7 @@ class Lines:
 class Check:
     def __init__(self):
         self.counts = tap.Counts()
+        self.built = None
 
     def verdict(self, verdict, name, note=""):
         self.counts.add(verdict, name, note)
@@ -101,14 +102,20 @@ class Check:
 
     # ---- groups ----
 
+    def build_once(self):
+        if self.built is None:
+            self.built = self.build(BUILD)
+        return self.built
+
     def lint(self):
+        self.build_once()  # some look at the programs
         say("lint")
         for path in sorted((ROOT / "tests/lint").iterdir()):
             if os.access(path, os.X_OK) and path.is_file():
                 self.command(f"lint {path.name}", [path], LINT_SECONDS, cwd=ROOT)
 
     def unit(self):
-        if self.build(BUILD):
+        if self.build_once():
             say("unit tests")
             self.meson_tests(BUILD, "unit", {})
 
@@ -178,9 +185,8 @@ class Check:
                     print(f"        the input that did it: {kept}")
 
     def e2e(self, *arguments):
-        if not BUILD.joinpath("build.ninja").exists() or "unit" not in self.done:
-            if not self.build(BUILD):
-                return
+        if not self.build_once():
+            return
         say("end-to-end tests")
         before = self.counts.total
         lines = Lines([ROOT / "tests/e2e/run", *arguments], E2E_SECONDS, cwd=ROOT,
@@ -198,7 +204,6 @@ class Check:
     GROUPS = ["lint", "unit", "sanitize", "fuzz", "e2e"]
 
     def run(self, words):
-        self.done = []
         if words[:1] == ["e2e"]:
             self.e2e(*words[1:])
             return
@@ -208,7 +213,6 @@ class Check:
         for group in self.GROUPS:
             if not words or group in words:
                 getattr(self, group)()
-                self.done.append(group)
 
     def summary(self):
         counts = self.counts

@@ -10,6 +10,9 @@ MACS = ("52:54:00:00:00:01", "52:54:00:00:00:02")
 IPV4 = ("10.0.0.1", "10.0.0.2")
 IPV6 = ("fd00::1", "fd00::2")
 NAMES = ("vm1", "vm2")
+SUM = "wc -c </tmp/file; sha256sum </tmp/file"
+# nc ends the connection when its input ends: it gets one that never does.
+LISTEN = "mkfifo /tmp/endless 2>/dev/null; nc -l <>/tmp/endless"
 
 
 class Pair:
@@ -87,9 +90,9 @@ class Pair:
         """Sends a random file from one guest to the other; Failed when it is not the same."""
         source, sink = self.guests[number], self.guests[1 - number]
         address = address or IPV4[1 - number]
-        want = source.sh(f"dd if=/dev/urandom of=/tmp/file bs=1M count={megabytes} 2>/dev/null;"
-                         "sha256sum </tmp/file", timeout=60)
-        receive = "nc -l -p 5000 >/tmp/file; sha256sum </tmp/file"
+        want = source.sh(f"dd if=/dev/urandom of=/tmp/file bs=1M count={megabytes} 2>/dev/null; "
+                         + SUM, timeout=60)
+        receive = f"{LISTEN} -p 5000 >/tmp/file; {SUM}"
         sink.send(receive, timeout=90)
         source.sh(f"until nc {address} 5000 </tmp/file; do usleep 20000; done", timeout=80)
         have = sink.receive(receive, timeout=90)

@@ -22,6 +22,7 @@ def isolate():
         return
     run("mount", "--make-rprivate", "/")
     run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
+    run("mount", "-t", "sysfs", "sysfs", "/sys")  # shows the interfaces of this namespace
     run("ip", "link", "set", "lo", "up")
 
 

@@ -22,8 +22,8 @@ class Rpc:
 
     def __init__(self, path, seconds=10):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.connect(str(path))  # waits for room in the listener's queue
         self.socket.settimeout(seconds)
-        self.socket.connect(str(path))
         self.pending = b""
         self.count = 0
 
@@ -72,7 +72,7 @@ class Switch:
     # ---- life ----
 
     def start(self):
-        """Starts the daemon and waits until its control socket answers."""
+        """Starts the daemon and waits until it answers: its configuration is applied then."""
         self.spawn()
         self.wait_ready()
         return self
@@ -85,13 +85,15 @@ class Switch:
         def answers():
             self.process.check()
             try:
-                Rpc(self.socket).close()
-                return True
+                rpc = Rpc(self.socket)
             except (FileNotFoundError, ConnectionRefusedError):
                 return False
+            answer = rpc.call("daemon.ping")
+            rpc.close()
+            return answer
 
         try:
-            wait_until(answers, seconds, "control socket", pause=0.002)
+            wait_until(answers, seconds, "answer on the control socket", pause=0.002)
         except Timeout as error:
             raise Failed(f"patchbayd: {error}\n{tail(self.log)}") from None
 

@@ -16,7 +16,6 @@ from harness.process import Failed, die_with_parent, tail
 PROGRAM = "dpdk-testpmd"
 PROMPT = "testpmd> "
 START_SECONDS = 30
-MEGABYTES = 64
 HUGEPAGES = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 
 
@@ -81,18 +80,23 @@ class Testpmd:
     Its lcores share all CPUs, so that a busy switch on one of them only slows it down.
     """
 
-    def __init__(self, folder, name, vdevs, *arguments, queues=1, huge=False, eal=()):
-        """arguments: further ones of testpmd; eal: of DPDK."""
+    def __init__(self, folder, name, vdevs, *arguments, queues=1, huge=False, megabytes=64,
+                 eal=()):
+        """arguments: further ones of testpmd; eal: of DPDK.
+
+        Without hugepages the memory is one memfd of `megabytes`; with them it grows when needed.
+        """
         self.log = pathlib.Path(folder) / f"{name}.log"
         cpus = ",".join(map(str, sorted(os.sched_getaffinity(0))))
-        memory = ["--in-memory", "--single-file-segments"] if huge else ["--no-huge"]
+        memory = (["--in-memory", "--single-file-segments"] if huge else
+                  ["--no-huge", "-m", str(megabytes)])
         self.command = [
             PROGRAM, "--no-pci", *memory, "--no-shconf", "--no-telemetry", "--iova-mode=va",
-            "-m", str(MEGABYTES), "--lcores", f"0@({cpus}),1@({cpus})",
-            f"--file-prefix={name}", "--log-level=pmd.net.virtio.*:info", *eal,
+            "--lcores", f"0@({cpus}),1@({cpus})", f"--file-prefix={name}", "--log-level=pmd.net.virtio.*:info", *eal,
             *[f"--vdev={vdev}" for vdev in vdevs],
             "--", "-i", "--total-num-mbufs=8192", "--mbcache=64", f"--rxq={queues}",
-            f"--txq={queues}", "--nb-cores=1", "--no-flush-rx", "--port-topology=paired", *arguments]
+            f"--txq={queues}", "--nb-cores=1", "--no-flush-rx", "--port-topology=paired",
+            *arguments]
         self.text = ""
         self.child = None
         self.terminal = -1
@@ -100,7 +104,9 @@ class Testpmd:
     def start(self):
         """Starts it and waits for its prompt: all its devices are up."""
         self.spawn()
-        self.expect(0, START_SECONDS, "prompt")
+        said = self.expect(0, START_SECONDS, "prompt")
+        if "Start ports failed" in said:
+            raise Failed(f"{PROGRAM}: {said}")
         return self
 
     def spawn(self):
@@ -151,12 +157,15 @@ class Testpmd:
         """Starts forwarding between the ports of each pair; a full ring is waited for."""
         self("set fwd io retry")
         self("set burst tx delay 10 retry 100000")
-        self("start")
+        said = self("start")
+        if "Logical Core" not in said:
+            raise Failed(f"{PROGRAM}: {said}")
 
     def packets(self, port):
         """(received, sent) of a port by its own count."""
         said = self(f"show port stats {port}")
-        return tuple(int(re.search(rf"{way}-packets: (\d+)", said).group(1)) for way in ("RX", "TX"))
+        return tuple(int(re.search(rf"{way}-packets: (\d+)", said).group(1))
+                     for way in ("RX", "TX"))
 
     def paths(self, port):
         """What the virtio driver says of the functions it chose for a port: {"Rx", "Tx"}."""

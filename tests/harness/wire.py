@@ -137,5 +137,6 @@ class Stream:
         """Ends it; returns (frames sent, lost, arrived twice)."""
         self.ending.set()
         for thread in self.threads:
-            thread.join(10)
+            if thread.is_alive():
+                thread.join(10)
         return self.sent, self.sent - len(self.seen), self.copies

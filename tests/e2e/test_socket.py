@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The control socket: JSON-RPC 2.0 by the byte, and clients that misbehave."""
+
+import json
+import time
+
+from harness.case import TestCase
+
+PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS = -32700, -32600, -32601, -32602
+FAILED = -32000
+
+
+class Protocol(TestCase):
+    def set_up(self):
+        self.switch = self.bench.switch()
+        self.client = self.connect()
+
+    def connect(self):
+        client = self.switch.rpc()
+        self.addCleanup(client.close)
+        return client
+
+    def code(self, line):
+        self.client.send(line if isinstance(line, bytes) else line.encode())
+        return self.client.line()["error"]["code"]
+
+    def test_version(self):
+        result = self.client.call("daemon.version")["result"]
+        self.assertEqual(result["api"], 1)
+        self.assertEqual(result["pid"], self.switch.pid)
+
+    def test_id_comes_back(self):
+        for number in (7, "seven", None):
+            self.client.send(json.dumps({"jsonrpc": "2.0", "id": number,
+                                         "method": "daemon.ping"}).encode() + b"\n")
+            answer = self.client.line()
+            self.assertEqual(answer["id"], number)
+            self.assertEqual(answer["jsonrpc"], "2.0")
+
+    def test_errors_have_their_codes(self):
+        self.assertEqual(self.code("{not json\n"), PARSE_ERROR)
+        self.assertEqual(self.code(b"\xff\xff\n"), PARSE_ERROR)
+        self.assertEqual(self.code("7\n"), INVALID_REQUEST)
+        self.assertEqual(self.code('{"id": 1}\n'), INVALID_REQUEST)
+        self.assertEqual(self.code('{"jsonrpc": "1.0", "id": 1, "method": "daemon.ping"}\n'),
+                         INVALID_REQUEST)
+        self.assertEqual(self.client.call("no.such")["error"]["code"], NO_METHOD)
+        self.assertEqual(self.client.call("bridge.add", {"name": 7})["error"]["code"],
+                         INVALID_PARAMS)
+        answer = self.client.call("bridge.del", {"name": "nope"})
+        self.assertEqual(answer["error"]["code"], FAILED)
+        self.assertEqual(answer["error"]["data"]["errno"], "ENOENT")
+        self.assertIn("nope", answer["error"]["message"])
+        self.assertEqual(self.client.call("daemon.ping")["result"], {})
+
+    def test_deep_nesting_is_refused(self):
+        self.assertIn(self.code("[" * 5000 + "]" * 5000 + "\n"), (PARSE_ERROR, INVALID_REQUEST))
+        self.assertIn("result", self.connect().call("daemon.ping"))
+
+    def test_line_without_end_costs_that_client_only(self):
+        flood = self.connect()
+        try:
+            for _ in range(80):
+                flood.send(b"x" * 65536)
+            last = flood.line()
+            while last is not None:
+                last = flood.line()
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        self.assertEqual(self.client.call("daemon.ping")["result"], {})
+        self.assertLess(self.switch.rss(), 64 << 20)
+
+    def test_many_requests_in_one_write(self):
+        request = b'{"jsonrpc": "2.0", "id": 1, "method": "daemon.ping"}\n'
+        self.client.send(request * 500)
+        for _ in range(500):
+            self.assertEqual(self.client.line()["result"], {})
+
+    def test_request_in_single_bytes(self):
+        for byte in b'{"jsonrpc": "2.0", "id": 1, "method": "daemon.ping"}\n':
+            self.client.send(bytes([byte]))
+        self.assertEqual(self.client.line()["result"], {})
+
+    def test_many_clients_at_once(self):
+        clients = [self.connect() for _ in range(60)]
+        for client in clients:
+            self.assertEqual(client.call("daemon.ping")["result"], {})
+
+    def test_slow_clients_delay_nobody(self):
+        """One sends half a request, one never reads its answers."""
+        half, deaf = self.connect(), self.connect()
+        half.send(b'{"jsonrpc": "2.0", "id"')
+        deaf.socket.settimeout(0.2)
+        request = b'{"jsonrpc": "2.0", "id": 1, "method": "daemon.schema"}\n'
+        try:
+            for _ in range(2000):
+                deaf.send(request)
+        except (TimeoutError, BrokenPipeError, ConnectionResetError):
+            pass
+        begin = time.monotonic()
+        for _ in range(20):
+            self.assertEqual(self.client.call("daemon.ping")["result"], {})
+        self.assertLess(time.monotonic() - begin, 0.5)
+
+    def test_clients_that_come_and_go_leave_no_descriptor(self):
+        before = self.switch.descriptors()
+        for _ in range(100):
+            client = self.switch.rpc()
+            client.send(b'{"jsonrpc": "2.0"')
+            client.close()
+        self.client.call("daemon.ping")
+        self.assertLessEqual(self.switch.descriptors(), before)
