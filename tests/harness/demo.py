@@ -55,7 +55,7 @@ def start_switch(folder, keep, cleanup):
     switch = Switch(folder, keep=keep)
     cleanup.add(switch.kill)
     switch.start()
-    say(f"patchbayd runs (process {switch.pid}, {switch.rss() >> 20} MiB)")
+    say(f"patchbayd runs: process {switch.pid}, {switch.rss() >> 20} MiB; D={folder}")
     command(switch, "bridge", "add", "br0")
     for name in GUESTS:
         command(switch, "port", "add", name, "vhost-user", "bridge=br0",
