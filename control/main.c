@@ -259,9 +259,8 @@ say_ready(const struct daemon *d)
 		used += (size_t)snprintf(
 			cpus + used, sizeof(cpus) - used, "%s%u", w ? "," : "", stats.cpu);
 	}
-	log_info("ready: socket %s, %u worker%s on CPU %s, %u bridges, %u ports", d->socket.path,
-		datapath_worker_count(), datapath_worker_count() == 1 ? "" : "s", cpus,
-		d->state.running.bridge_count, d->state.running.port_count);
+	log_info("ready: socket %s, workers on CPU %s, bridges: %u, ports: %u", d->socket.path,
+		cpus, d->state.running.bridge_count, d->state.running.port_count);
 	if (notify("READY=1") < 0)
 		log_warning("cannot tell the service manager: $NOTIFY_SOCKET is not usable");
 }
