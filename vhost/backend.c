@@ -214,7 +214,9 @@ int
 backend_serve(struct backend *b, int socket, struct message_reader *request, struct err *err)
 {
 	const struct vhost_header *h = &request->message.header;
-	struct exchange x = {request, &request->message.payload, {0}, -1};
+	/* On the wire the payload is not aligned. */
+	union vhost_payload payload = request->message.payload;
+	struct exchange x = {request, &payload, {0}, -1};
 	const struct shape *shape;
 	char name[24];
 	int rc;

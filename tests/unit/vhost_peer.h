@@ -34,10 +34,11 @@ void peer_close(struct peer *peer);
 
 /* A message and the descriptors that go with it; the descriptors stay the peer's. */
 struct peer_message {
+	uint32_t padding; /* aligns the payload, so that tests may point into it */
 	struct vhost_message message;
 	int fds[VHOST_FDS_MAX];
 	unsigned fd_count;
-};
+} __attribute__((aligned(8)));
 
 struct peer_message peer_plain(uint32_t request);
 struct peer_message peer_u64(uint32_t request, uint64_t value);
