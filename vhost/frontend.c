@@ -71,11 +71,19 @@ frontend_alive(struct frontend *f)
 	       (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
+/* Nothing can be waited for: nobody is there. */
+static void
+retry_pause(void)
+{
+	const struct timespec pause = {.tv_nsec = RETRY_NS};
+
+	nanosleep(&pause, NULL);
+}
+
 static int
 connect_out(struct frontend *f, struct err *err)
 {
 	uint64_t deadline = clock_ns() + (uint64_t)timeout_of(f) * 1000000;
-	const struct timespec pause = {.tv_nsec = RETRY_NS};
 
 	for (;;) {
 		int rc = unix_socket_connect(f->options.path, &f->socket, err);
@@ -84,7 +92,7 @@ connect_out(struct frontend *f, struct err *err)
 			return rc;
 		if (clock_ns() >= deadline)
 			return rc;
-		nanosleep(&pause, NULL); /* nothing can be waited for: nobody is there */
+		retry_pause();
 	}
 }
 
@@ -162,8 +170,8 @@ negotiate(struct frontend *f, struct err *err)
 	return negotiate_protocol(f, err);
 }
 
-int
-frontend_connect(struct frontend *f, struct err *err)
+static int
+connect_once(struct frontend *f, struct err *err)
 {
 	int rc;
 
@@ -178,6 +186,26 @@ frontend_connect(struct frontend *f, struct err *err)
 	if (rc)
 		frontend_disconnect(f);
 	return rc;
+}
+
+/*
+ * A back end that is being killed still has its listener for a moment, and takes the connection
+ * along: who comes back tries again.
+ */
+int
+frontend_connect(struct frontend *f, struct err *err)
+{
+	uint64_t deadline = clock_ns() + (uint64_t)timeout_of(f) * 1000000;
+
+	for (;;) {
+		int rc = connect_once(f, err);
+
+		if (!f->started_once || (rc != -ENODATA && rc != -ECONNRESET && rc != -EPIPE))
+			return rc;
+		if (clock_ns() >= deadline)
+			return rc;
+		retry_pause();
+	}
 }
 
 uint64_t
