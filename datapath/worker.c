@@ -178,8 +178,11 @@ sleep_until_woken(struct worker *w)
 {
 	struct epoll_event events[WAKE_EVENTS];
 	struct timespec limit, *timeout = NULL;
-	unsigned sleep_us = w->now->workers[w->id].sleep_us;
+	unsigned sleep_us;
 
+	/* The turn before ended with a quiescent state: its snapshot may be gone. */
+	w->now = atomic_load_explicit(w->snapshot, memory_order_acquire);
+	sleep_us = w->now->workers[w->id].sleep_us;
 	atomic_store_explicit(&w->sleeping, true, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!arm(w)) {
