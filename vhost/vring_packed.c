@@ -74,6 +74,9 @@ indirect_read(
 		if (!at || (uintptr_t)at & (sizeof(*d) - 1))
 			return false;
 		e = desc_read((const struct virtq_packed_desc *)at);
+		/* DPDK's driver marks the header, the first of several, as writable when it sends. */
+		if (!write && !i && entries > 1)
+			e.flags &= (uint16_t)~VIRTQ_DESC_F_WRITE;
 		if (e.flags & VIRTQ_DESC_F_INDIRECT || (e.flags & VIRTQ_DESC_F_WRITE) != write ||
 			!spans_add(vr, spans, e.addr, e.len))
 			return false;
