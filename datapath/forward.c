@@ -85,13 +85,12 @@ flood(struct worker *w, const struct snapshot_port *in, const struct frame *f, u
 
 /* Learns the source address, or keeps it young. */
 static inline void
-learn(struct worker *w, const struct snapshot_port *in, fdb_key key)
+learn(struct worker *w, const struct snapshot_port *in, uint64_t hash, fdb_key key)
 {
-	struct fdb *fdb = in->bridge->fdb;
 	struct fdb_entry *e;
 	uint32_t value;
 
-	e = fdb_lookup(fdb, fdb_hash(fdb, key), key, &value);
+	e = fdb_lookup(in->bridge->fdb, hash, key, &value);
 	if (LIKELY(e && (value & 0xffff) == in->port->index))
 		fdb_touch(e, w->now_s);
 	else if (!e || !(value & FDB_STATIC))
@@ -104,12 +103,11 @@ admit(const struct snapshot_port *in, struct frame *f)
 {
 	const uint8_t *source = f->data + MAC_LEN;
 	enum drop drop = classify_vlan(in, f);
-	uint64_t address = 0;
 
 	if (UNLIKELY(drop != DROP_COUNT))
 		return drop;
-	memcpy(&address, source, MAC_LEN);
-	if (UNLIKELY(is_group(source) || !address))
+	/* A key of VLAN 0 is the bare address. */
+	if (UNLIKELY(is_group(source) || !fdb_make_key(source, 0)))
 		return DROP_BAD_SOURCE;
 	if (UNLIKELY(in->mac_lock) && memcmp(source, in->mac.b, MAC_LEN) != 0)
 		return DROP_MAC_LOCK;
@@ -138,65 +136,109 @@ decide_many(struct worker *w, const struct snapshot_port *in, unsigned i,
 	counters->rx_copies += copies;
 }
 
-/* First pass: fills w->lists. */
-static void
-decide(struct worker *w, const struct snapshot_port *in, struct port_counters *counters)
+/* The addresses of the frames that may enter; a run of equal ones is looked up once. */
+struct lookups {
+	unsigned count;
+	uint8_t index[FRAME_BURST]; /* into burst->frames */
+	fdb_key source[FRAME_BURST], target[FRAME_BURST];
+	uint64_t source_hash[FRAME_BURST], target_hash[FRAME_BURST]; /* of the first of a run */
+};
+
+/* Both addresses, and the type or the tag behind them. */
+#define ENTRY_BYTES 16
+
+/*
+ * Lets the frames in that may enter, and fetches the MAC table's lines for them.  A frame that
+ * begins like the one before it is judged like that one.
+ */
+static inline void
+decide_entry(struct worker *w, const struct snapshot_port *in, struct lookups *l,
+	struct port_counters *counters)
 {
-	struct burst *burst = &w->burst;
-	const struct snapshot *snapshot = w->now;
-	const struct snapshot_bridge *bridge = in->bridge;
-	fdb_key keys[FRAME_BURST], last_source = 0, last_key = 0;
-	uint8_t kept[FRAME_BURST];
-	unsigned kept_count = 0, last_out = 0;
-	uint64_t forwarded = 0;
+	const struct fdb *fdb = in->bridge->fdb;
+	const struct frame *before = NULL; /* the last that may enter */
+	unsigned n = 0;
 
-	for (unsigned i = 0; i < burst->count; i++) {
-		struct frame *f = &burst->frames[i];
-		enum drop drop = admit(in, f);
-		fdb_key source;
+	for (unsigned i = 0; i < w->burst.count; i++) {
+		struct frame *f = &w->burst.frames[i];
+		enum drop drop;
 
+		if (LIKELY(before && f->head_len >= ETHERNET_HEADER + VLAN_TAG &&
+			    memcmp(f->data, before->data, ENTRY_BYTES) == 0)) {
+			f->tag = before->tag;
+			l->source[n] = l->source[n - 1];
+			l->target[n] = l->target[n - 1];
+			l->index[n++] = (uint8_t)i;
+			continue;
+		}
+		drop = admit(in, f);
 		if (UNLIKELY(drop != DROP_COUNT)) {
 			counters->drops[drop]++;
 			continue;
 		}
-		source = fdb_make_key(f->data + MAC_LEN, f->vlan);
-		if (source != last_source && LIKELY(!bridge->has_flood_vlans ||
-						     !vlan_set_has(&bridge->flood_vlans, f->vlan)))
-			learn(w, in, source);
-		last_source = source;
-		keys[i] = fdb_make_key(f->data, f->vlan);
-		f->hash = fdb_hash(bridge->fdb, keys[i]);
-		fdb_prefetch(bridge->fdb, f->hash);
-		kept[kept_count++] = (uint8_t)i;
+		l->source[n] = fdb_make_key(f->data + MAC_LEN, f->vlan);
+		l->target[n] = fdb_make_key(f->data, f->vlan);
+		l->source_hash[n] = fdb_hash(fdb, l->source[n]);
+		l->target_hash[n] = fdb_hash(fdb, l->target[n]);
+		fdb_prefetch(fdb, l->source_hash[n]);
+		fdb_prefetch(fdb, l->target_hash[n]);
+		l->index[n++] = (uint8_t)i;
+		/* With a list of customer VLANs the tag behind the first 16 bytes counts as well. */
+		before = in->all_cvlans ? f : NULL;
 	}
+	l->count = n;
+}
 
-	for (unsigned k = 0; k < kept_count; k++) {
-		unsigned i = kept[k], out;
-		struct frame *f = &burst->frames[i];
-		uint32_t value;
+/* The port index behind an address; PORT_MAX when it is not one known port of this bridge. */
+static inline unsigned
+find_port(const struct worker *w, const struct snapshot_port *in, uint64_t hash, fdb_key key,
+	const uint8_t *mac)
+{
+	uint32_t value;
 
-		if (keys[i] != last_key || !last_key) {
-			if (is_group(f->data) ||
-				!fdb_lookup(bridge->fdb, f->hash, keys[i], &value) ||
-				(value & 0xffff) >= snapshot->port_count ||
-				snapshot->ports[value & 0xffff].bridge != bridge) {
-				decide_many(w, in, i, counters);
-				continue;
-			}
-			last_key = keys[i];
-			last_out = value & 0xffff;
+	if (is_group(mac) || !fdb_lookup(in->bridge->fdb, hash, key, &value))
+		return PORT_MAX;
+	value &= 0xffff;
+	/* The table may be ahead of this snapshot. */
+	if (value >= w->now->port_count || w->now->ports[value].bridge != in->bridge)
+		return PORT_MAX;
+	return value;
+}
+
+/* First pass: fills w->lists. */
+static void
+decide(struct worker *w, const struct snapshot_port *in, struct port_counters *counters)
+{
+	const struct snapshot_bridge *bridge = in->bridge;
+	fdb_key source = 0, target = 0;
+	unsigned out = PORT_MAX, forwarded = 0;
+	struct lookups l;
+
+	decide_entry(w, in, &l, counters);
+	for (unsigned n = 0; n < l.count; n++) {
+		unsigned i = l.index[n];
+		const struct frame *f = &w->burst.frames[i];
+
+		if (l.source[n] != source) {
+			source = l.source[n];
+			if (LIKELY(!bridge->has_flood_vlans ||
+				    !vlan_set_has(&bridge->flood_vlans, f->vlan)))
+				learn(w, in, l.source_hash[n], source);
 		}
-		out = last_out;
-		if (UNLIKELY(out == in->port->index)) {
+		if (l.target[n] != target) {
+			target = l.target[n];
+			out = find_port(w, in, l.target_hash[n], target, f->data);
+		}
+		if (UNLIKELY(out == PORT_MAX)) {
+			decide_many(w, in, i, counters);
+		} else if (UNLIKELY(out == in->port->index)) {
 			counters->drops[DROP_HAIRPIN]++;
-			continue;
-		}
-		if (UNLIKELY(!classify_sends(&snapshot->ports[out], f))) {
+		} else if (UNLIKELY(!classify_sends(&w->now->ports[out], f))) {
 			counters->drops[DROP_NO_MEMBER]++;
-			continue;
+		} else {
+			list_add(w, out, i);
+			forwarded++;
 		}
-		list_add(w, out, i);
-		forwarded++;
 	}
 	counters->rx_forwarded += forwarded;
 }
@@ -333,9 +375,24 @@ deliver(struct worker *w, const struct snapshot_port *out, struct frame_list *li
 	list->count = 0;
 }
 
-/* Both passes over the burst that `in` brought. */
+/* Starts to fetch the receive buffers of the port that frames from here usually go to. */
+static inline void
+peek_usual(struct worker *w, const struct snapshot_port *in, unsigned count)
+{
+	const struct snapshot_port *out;
+	unsigned usual = w->ports[in->port->index].usual;
+
+	if (usual >= w->now->port_count)
+		return;
+	out = &w->now->ports[usual];
+	if (out->port && out->port->ops->tx_peek && out->tx_worker[0] == w->id && !out->tx_held &&
+		atomic_load_explicit(&out->port->tx_queues, memory_order_relaxed) == 1)
+		out->port->ops->tx_peek(out->port, 0, count);
+}
+
+/* First pass over the burst that `in` brought. */
 static void
-forward_burst(struct worker *w, const struct snapshot_port *in, struct port_counters *counters)
+forward_decide(struct worker *w, const struct snapshot_port *in, struct port_counters *counters)
 {
 	const struct burst *burst = &w->burst;
 
@@ -345,26 +402,43 @@ forward_burst(struct worker *w, const struct snapshot_port *in, struct port_coun
 		decide(w, in, counters);
 	else
 		counters->drops[DROP_DETACHED] += burst->count;
+}
+
+/* Second pass. */
+static void
+forward_deliver(struct worker *w)
+{
 	for (unsigned l = 0; l < w->list_count; l++)
 		deliver(w, &w->now->ports[w->list_ports[l]], &w->lists[w->list_ports[l]]);
 	w->list_count = 0;
 }
 
 unsigned
-forward_queue(struct worker *w, const struct snapshot_poll *poll)
+forward_queue(struct worker *w, const struct snapshot_poll *poll, const struct snapshot_poll *next)
 {
 	const struct snapshot_port *in = &w->now->ports[poll->port];
-	struct port *port = in->port;
+	struct port *port = in->port, *after = w->now->ports[next->port].port;
 	struct port_counters *counters = &port->counters[w->id];
 	struct burst *burst = &w->burst;
 
+	if (LIKELY(port->ops->rx_peek != NULL)) {
+		unsigned count = port->ops->rx_peek(port, poll->queue);
+
+		if (count)
+			peek_usual(w, in, count);
+	}
 	burst->count = 0;
 	burst->segs_used = 0;
 	burst->bytes = 0;
 	port->ops->rx(port, poll->queue, burst, counters);
 	if (!burst->count)
 		return 0;
-	forward_burst(w, in, counters);
+	forward_decide(w, in, counters);
+	w->ports[poll->port].usual = w->list_count ? w->list_ports[0] : PORT_MAX;
+	/* While this burst is copied, what the next queue has comes closer. */
+	if (after->ops->rx_peek)
+		after->ops->rx_peek(after, next->queue);
+	forward_deliver(w);
 	port->ops->rx_done(port, poll->queue, burst);
 	worker_touch_rx(w, poll->port, poll->queue);
 	return burst->count;
@@ -390,7 +464,8 @@ forward_injected(struct worker *w)
 	memcpy(f->data, inject.bytes, inject.len);
 	burst->count = 1;
 	burst->bytes = inject.len;
-	forward_burst(w, in, &in->port->counters[w->id]);
+	forward_decide(w, in, &in->port->counters[w->id]);
+	forward_deliver(w);
 	return 1;
 }
 

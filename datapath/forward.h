@@ -7,8 +7,12 @@
 
 #include "datapath/worker.h"
 
-/* worker: visits one receive queue; returns the number of frames it brought. */
-unsigned forward_queue(struct worker *w, const struct snapshot_poll *poll);
+/*
+ * worker: visits one receive queue; returns the number of frames it brought.  `next` is the queue
+ * that will be visited after it.
+ */
+unsigned forward_queue(
+	struct worker *w, const struct snapshot_poll *poll, const struct snapshot_poll *next);
 
 /* worker: forwards what the control thread injected; returns the number of frames. */
 unsigned forward_injected(struct worker *w);

@@ -64,15 +64,26 @@ struct frame {
 	uint16_t csum_start;
 	uint16_t csum_offset; /* from csum_start */
 
-	/* Filled by classification (datapath/forward.c). */
-	uint16_t vlan;     /* the VLAN the frame belongs to on this bridge, 0..4094 */
-	uint16_t tci;      /* 802.1Q tag control: PCP and DEI to carry, VID = vlan */
-	uint8_t tagged;    /* 1: data holds an outer tag right now */
-	uint8_t received;  /* 1: the form the frame was received in (tagged) */
-	uint16_t tag_type; /* EtherType of the outer tag: 0x8100 or 0x88a8 */
-	uint16_t priority; /* 1: the tag it was received with said VID 0 */
-	uint64_t hash;     /* of destination address and VLAN, for the MAC table */
+	uint16_t pad[3];
+
+	/* Filled by classification (datapath/classify.h). */
+	union {
+		struct {
+			uint16_t vlan; /* the VLAN the frame belongs to on this bridge, 0..4094 */
+			uint16_t tci;  /* 802.1Q tag control: PCP and DEI to carry, VID = vlan */
+			uint16_t tag_type; /* EtherType of the outer tag: 0x8100 or 0x88a8 */
+			uint16_t tagged;   /* 1: data holds an outer tag right now */
+		};
+		uint64_t tag; /* all four */
+	};
 } __attribute__((aligned(64)));
+
+/* A plain frame without bytes: everything behind `segs` is 0. */
+static inline void
+frame_clear(struct frame *f)
+{
+	__builtin_memset((uint8_t *)f + 16, 0, 32);
+}
 
 struct frame_slot {
 	uint8_t headroom[FRAME_HEADROOM];

@@ -65,6 +65,14 @@ struct port_ops {
 	const char *type; /* "vhost-user" */
 
 	/*
+	 * worker, optional: what rx or tx will need of a queue soon is fetched into the cache; nothing
+	 * is consumed.  rx_peek returns how many frames the next rx will probably bring; `count` is
+	 * how many frames will probably be sent.
+	 */
+	unsigned (*rx_peek)(struct port *port, unsigned queue);
+	void (*tx_peek)(struct port *port, unsigned queue, unsigned count);
+
+	/*
 	 * worker: take frames from a queue until the burst is full by count, bytes or segments.
 	 * Malformed input is consumed and counted here.  May return 0 frames.
 	 */

@@ -130,7 +130,8 @@ turn(struct worker *w)
 	if (__builtin_expect(!rte_ring_empty(w->inject), 0))
 		frames += forward_injected(w);
 	for (unsigned i = 0; i < mine->poll_count; i++)
-		frames += forward_queue(w, &mine->poll[i]);
+		frames += forward_queue(
+			w, &mine->poll[i], &mine->poll[i + 1 < mine->poll_count ? i + 1 : 0]);
 	if (w->touched_count)
 		flush(w);
 	if (w->peers_touched)

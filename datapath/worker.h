@@ -46,6 +46,7 @@ struct worker_port {
 	uint32_t tx_touched, rx_touched; /* queues to flush at the end of the turn */
 	uint32_t meter_generation;       /* snapshot_port.generation the meter was set up for */
 	uint64_t meter_rate;
+	uint16_t usual; /* port index: where the last frames from here went */
 	struct rte_meter_srtcm storm;
 };
 

@@ -13,12 +13,19 @@
 #define TX_RING(queue) (2 * (queue))
 
 static inline struct vring *
-ring_load(struct port *port, unsigned index)
+ring_published(struct port *port, unsigned index)
 {
 	struct vhost_rings *rings = (struct vhost_rings *)port;
-	struct vring *vr = atomic_load_explicit(&rings->ring[index], memory_order_acquire);
 
-	rings->current[index] = vr;
+	return atomic_load_explicit(&rings->ring[index], memory_order_acquire);
+}
+
+static inline struct vring *
+ring_load(struct port *port, unsigned index)
+{
+	struct vring *vr = ring_published(port, index);
+
+	((struct vhost_rings *)port)->current[index] = vr;
 	return vr;
 }
 
@@ -26,6 +33,27 @@ static inline struct vring *
 ring_current(struct port *port, unsigned index)
 {
 	return ((struct vhost_rings *)port)->current[index];
+}
+
+static inline unsigned
+ring_peek(struct vring *vr, unsigned want, uint16_t write)
+{
+	if (!vr || UNLIKELY(vring_broken(vr)))
+		return 0;
+	return vr->is_packed ? vring_packed_peek(vr, want, write)
+			     : vring_split_peek(vr, want, write);
+}
+
+static unsigned
+vhost_rx_peek(struct port *port, unsigned queue)
+{
+	return ring_peek(ring_published(port, RX_RING(queue)), FRAME_BURST, 0);
+}
+
+static void
+vhost_tx_peek(struct port *port, unsigned queue, unsigned count)
+{
+	ring_peek(ring_published(port, TX_RING(queue)), count, VIRTQ_DESC_F_WRITE);
 }
 
 static void
@@ -121,6 +149,8 @@ vhost_rx_disarm(struct port *port, unsigned queue)
 
 const struct port_ops vhost_rings_ops = {
 	.type = "vhost-user",
+	.rx_peek = vhost_rx_peek,
+	.tx_peek = vhost_tx_peek,
 	.rx = vhost_rx,
 	.rx_done = vhost_rx_done,
 	.tx = vhost_tx,

@@ -286,11 +286,10 @@ void
 tx_spans(const struct vring *vr, const struct spans *spans, unsigned chains, const struct frame *f)
 {
 	struct cursor cursor = {.vr = vr, .spans = spans};
-	struct virtio_net_hdr hdr;
+	struct tx_words header = tx_header(f, chains);
 
-	tx_header(f, &hdr);
-	hdr.num_buffers = (uint16_t)chains;
-	cursor_write(&cursor, &hdr, vr->header_len);
+	cursor_write(&cursor, &header.first, 8);
+	cursor_write(&cursor, &header.second, vr->header_len - 8u);
 	cursor_write(&cursor, f->data, f->head_len);
 	for (unsigned s = 0; s < f->seg_count; s++)
 		cursor_write(&cursor, f->segs[s].addr, f->segs[s].len);

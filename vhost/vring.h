@@ -29,17 +29,17 @@
 
 /* What the control thread found out and checked. */
 struct vring_setup {
-	void *desc;  /* descriptor table / descriptor ring; size * 16 bytes are mapped */
-	void *avail; /* available ring with used_event / driver event suppression */
-	void *used;  /* used ring with avail_event / device event suppression */
-	uint16_t size;	   /* entries; a power of two for split rings */
-	uint16_t next;	   /* split: next available index; packed: next position */
-	bool next_wrap;	   /* packed: its wrap counter */
+	void *desc;        /* descriptor table / descriptor ring; size * 16 bytes are mapped */
+	void *avail;       /* available ring with used_event / driver event suppression */
+	void *used;        /* used ring with avail_event / device event suppression */
+	uint16_t size;     /* entries; a power of two for split rings */
+	uint16_t next;     /* split: next available index; packed: next position */
+	bool next_wrap;    /* packed: its wrap counter */
 	uint64_t features; /* negotiated */
 	const struct guest_memory *memory; /* outlives the ring */
-	int call_fd;			   /* -1 = none; stays the caller's, outlives the ring */
-	const struct dirty_log *log;	   /* NULL = off */
-	uint64_t used_gpa;		   /* where the used ring is, for the log (VRING_F_LOG) */
+	int call_fd;                       /* -1 = none; stays the caller's, outlives the ring */
+	const struct dirty_log *log;       /* NULL = off */
+	uint64_t used_gpa;                 /* where the used ring is, for the log (VRING_F_LOG) */
 	bool log_used;
 	struct inflight_queue *inflight; /* NULL = off; in shared memory */
 };
@@ -47,9 +47,9 @@ struct vring_setup {
 /* Why a ring is broken; the text is vring_broken_text(). */
 enum vring_broken {
 	VRING_OK,
-	VRING_BROKEN_AVAIL,	 /* available index ahead by more than the ring size */
-	VRING_BROKEN_HEAD,	 /* head index outside the ring */
-	VRING_BROKEN_CHAIN,	 /* packed: a chain longer than the ring */
+	VRING_BROKEN_AVAIL, /* available index ahead by more than the ring size */
+	VRING_BROKEN_HEAD,  /* head index outside the ring */
+	VRING_BROKEN_CHAIN, /* packed: a chain longer than the ring */
 };
 
 const char *vring_broken_text(enum vring_broken reason);
@@ -69,7 +69,7 @@ void vring_set_call(struct vring *vring, int call_fd);
 enum vring_broken vring_broken(const struct vring *vring);
 
 struct vring_counters {
-	uint64_t calls;	 /* times the guest was notified */
+	uint64_t calls;  /* times the guest was notified */
 	uint64_t chains; /* processed */
 };
 void vring_counters(const struct vring *vring, struct vring_counters *counters);

@@ -45,6 +45,18 @@ struct done {
 	uint16_t slots;
 };
 
+/*
+ * Plain one-descriptor buffers from the next position on, read ahead: descriptors in private memory,
+ * checked and translated, their first lines on the way into the cache.
+ */
+struct ahead {
+	uint16_t count;
+	uint16_t ids[FRAME_BURST];  /* split: head index; packed: buffer id */
+	uint32_t lens[FRAME_BURST]; /* of the buffer */
+	uint64_t gpas[FRAME_BURST];
+	uint8_t *at[FRAME_BURST]; /* split: NULL = not plain, to be read as a chain */
+};
+
 struct vring {
 	/* constant while published */
 	union {
@@ -76,6 +88,7 @@ struct vring {
 	_Atomic uint32_t broken; /* enum vring_broken */
 	_Atomic uint64_t calls, chains;
 	struct done done[FRAME_BURST];
+	struct ahead ahead;
 };
 
 /* Translates all of [gpa, gpa + len) if it lies in one region. */
@@ -162,42 +175,75 @@ vring_event_needed(uint16_t event, uint16_t now, uint16_t old)
 	return (uint16_t)(now - event - 1) < (uint16_t)(now - old);
 }
 
-/* Copies n bytes, 0..FRAME_WHOLE of them mostly; never touches a byte beyond either end. */
-static inline void
-copy_short(void *to, const void *from, uint32_t n)
+typedef uint8_t v16 __attribute__((vector_size(16), aligned(1), may_alias));
+
+/* `half` vectors from the start and as many up to the end; they overlap where n is less. */
+static inline __attribute__((always_inline)) void
+copy_ends(uint8_t *to, const uint8_t *from, uint32_t n, unsigned half)
 {
-	typedef uint8_t v16 __attribute__((vector_size(16), aligned(1), may_alias));
-	uint8_t *t = to;
-	const uint8_t *f = from;
+	for (unsigned i = 0; i < half; i++)
+		*(v16 *)(to + 16 * i) = *(const v16 *)(from + 16 * i);
+	for (unsigned i = 0; i < half; i++)
+		*(v16 *)(to + n - 16 * (half - i)) = *(const v16 *)(from + n - 16 * (half - i));
+}
 
-	if (LIKELY(n >= 16)) {
-		const uint8_t *last = f + n - 16;
-		v16 tail = *(const v16 *)last;
-
-		for (uint32_t i = 0; i + 16 < n; i += 16)
-			*(v16 *)(t + i) = *(const v16 *)(f + i);
-		*(v16 *)(t + n - 16) = tail;
+/* Copies n bytes, made for 0..FRAME_WHOLE; never touches a byte beyond either end. */
+static inline void
+copy_short(uint8_t *to, const uint8_t *from, uint32_t n)
+{
+	if (n > 32) {
+		if (n <= 64)
+			copy_ends(to, from, n, 2);
+		else if (n <= 128)
+			copy_ends(to, from, n, 4);
+		else if (n <= 256)
+			copy_ends(to, from, n, 8);
+		else
+			memcpy(to, from, n);
+	} else if (n >= 16) {
+		copy_ends(to, from, n, 1);
 	} else if (n >= 8) {
-		uint64_t a, b;
+		uint64_t first, last;
 
-		memcpy(&a, f, 8);
-		memcpy(&b, f + n - 8, 8);
-		memcpy(t, &a, 8);
-		memcpy(t + n - 8, &b, 8);
-	} else if (n >= 4) {
-		uint32_t a, b;
-
-		memcpy(&a, f, 4);
-		memcpy(&b, f + n - 4, 4);
-		memcpy(t, &a, 4);
-		memcpy(t + n - 4, &b, 4);
+		memcpy(&first, from, 8);
+		memcpy(&last, from + n - 8, 8);
+		memcpy(to, &first, 8);
+		memcpy(to + n - 8, &last, 8);
 	} else {
 		for (uint32_t i = 0; i < n; i++)
-			t[i] = f[i];
+			to[i] = from[i];
 	}
 }
 
 /* ---- receive: a chain of the guest's transmitq becomes a frame of the burst ---- */
+
+/* The first lines of a buffer that is going to be read or written. */
+static inline void
+prefetch_buffer(const uint8_t *at, bool write)
+{
+	if (write) {
+		__builtin_prefetch(at, 1, 2);
+		__builtin_prefetch(at + CACHE_LINE, 1, 2);
+	} else {
+		__builtin_prefetch(at, 0, 2);
+		__builtin_prefetch(at + CACHE_LINE, 0, 2);
+	}
+}
+
+/* The first `n` entries were used up. */
+static inline void
+ahead_consume(struct ahead *ahead, unsigned n)
+{
+	if (LIKELY(n >= ahead->count)) {
+		ahead->count = 0;
+		return;
+	}
+	ahead->count = (uint16_t)(ahead->count - n);
+	memmove(ahead->ids, ahead->ids + n, ahead->count * sizeof(ahead->ids[0]));
+	memmove(ahead->lens, ahead->lens + n, ahead->count * sizeof(ahead->lens[0]));
+	memmove(ahead->gpas, ahead->gpas + n, ahead->count * sizeof(ahead->gpas[0]));
+	memmove(ahead->at, ahead->at + n, ahead->count * sizeof(ahead->at[0]));
+}
 
 /* Counts and forgets a chain that is no frame. */
 static inline void
@@ -206,6 +252,18 @@ rx_drop(struct port_counters *counters, enum drop drop, uint32_t bytes)
 	counters->rx_packets++;
 	counters->rx_bytes += bytes;
 	counters->drops[drop]++;
+}
+
+/* Counts a frame whose length is out of the question; total is that of frame and header. */
+static inline void
+rx_misfit(struct port_counters *counters, uint32_t total, uint32_t header_len)
+{
+	if (total < header_len)
+		rx_drop(counters, DROP_BAD_DESCRIPTOR, 0);
+	else if (total - header_len < FRAME_LEN_MIN)
+		rx_drop(counters, DROP_RUNT, total - header_len);
+	else
+		rx_drop(counters, DROP_TOO_LONG, total - header_len);
 }
 
 /*
@@ -225,52 +283,63 @@ rx_header_plain(const struct virtio_net_hdr *hdr)
 void rx_spans(struct vring *vr, struct burst *burst, const struct spans *spans,
 	struct port_counters *counters);
 
-/* A frame that lies in one piece, header included. */
-static inline void
-rx_flat(struct vring *vr, struct burst *burst, const uint8_t *at, uint32_t total,
+/*
+ * Frames that lie in one piece, header included: the first `count` entries of vr->ahead, as far as
+ * they are plain and the burst has room.  Returns how many entries were used up.
+ */
+static inline unsigned
+rx_flat(struct vring *vr, struct burst *burst, unsigned from, unsigned count,
 	struct port_counters *counters)
 {
-	uint32_t len = total - vr->header_len;
-	struct frame *f = &burst->frames[burst->count];
-	uint8_t *bytes = burst->slots[burst->count].bytes;
-	struct virtio_net_hdr hdr;
+	const struct ahead *ahead = &vr->ahead;
+	const uint32_t header_len = vr->header_len;
+	unsigned n = burst->count, segs = burst->segs_used, i;
+	uint32_t bytes = burst->bytes;
 
-	if (UNLIKELY(total < vr->header_len + (uint32_t)FRAME_LEN_MIN || len > FRAME_LEN_MAX)) {
-		rx_drop(counters,
-			total < vr->header_len ? DROP_BAD_DESCRIPTOR
-			: len > FRAME_LEN_MAX  ? DROP_TOO_LONG
-					       : DROP_RUNT,
-			total < vr->header_len ? 0 : len);
-		return;
-	}
-	memcpy(&hdr, at, sizeof(hdr.flags) + sizeof(hdr.gso_type) + 8);
-	at += vr->header_len;
-	f->data = bytes;
-	f->len = len;
-	f->needs = 0;
-	f->verified = 0;
-	f->gso_size = 0;
-	f->hdr_len = 0;
-	if (LIKELY(len <= FRAME_WHOLE)) {
-		copy_short(bytes, at, len);
-		f->head_len = (uint16_t)len;
-		f->seg_count = 0;
-	} else {
-		struct frame_seg *seg = &burst->segs[burst->segs_used++];
+	for (i = from; i < count && LIKELY(ahead->at[i] != NULL); i++) {
+		const uint8_t *at = ahead->at[i];
+		uint32_t total = ahead->lens[i], len = total - header_len;
+		struct frame *f = &burst->frames[n];
+		uint8_t *to = burst->slots[n].bytes;
+		struct virtio_net_hdr hdr;
 
-		__builtin_memcpy(bytes, at, FRAME_PREFIX);
-		f->head_len = FRAME_PREFIX;
-		f->seg_count = 1;
-		f->segs = seg;
-		seg->addr = at + FRAME_PREFIX;
-		seg->len = len - FRAME_PREFIX;
+		if (UNLIKELY(n == FRAME_BURST || bytes >= FRAME_BURST_BYTES ||
+			     segs > FRAME_SEGS - SPANS_MAX))
+			break;
+		if (UNLIKELY(total < header_len + FRAME_LEN_MIN || len > FRAME_LEN_MAX)) {
+			rx_misfit(counters, total, header_len);
+			continue;
+		}
+		memcpy(&hdr, at, VIRTIO_NET_HDR_LEN_LEGACY);
+		at += header_len;
+		frame_clear(f);
+		f->data = to;
+		f->len = len;
+		if (LIKELY(len <= FRAME_WHOLE)) {
+			copy_short(to, at, len);
+			f->head_len = (uint16_t)len;
+			f->seg_count = 0;
+		} else {
+			struct frame_seg *seg = &burst->segs[segs++];
+
+			copy_ends(to, at, FRAME_PREFIX, FRAME_PREFIX / 32);
+			f->head_len = FRAME_PREFIX;
+			f->seg_count = 1;
+			f->segs = seg;
+			seg->addr = at + FRAME_PREFIX;
+			seg->len = len - FRAME_PREFIX;
+		}
+		if (UNLIKELY(!rx_header_plain(&hdr)) && !rx_offload(vr, f, &hdr)) {
+			rx_drop(counters, DROP_BAD_OFFLOAD, len);
+			continue;
+		}
+		n++;
+		bytes += len;
 	}
-	if (UNLIKELY(!rx_header_plain(&hdr)) && !rx_offload(vr, f, &hdr)) {
-		rx_drop(counters, DROP_BAD_OFFLOAD, len);
-		return;
-	}
-	burst->count++;
-	burst->bytes += len;
+	burst->count = (uint16_t)n;
+	burst->segs_used = (uint16_t)segs;
+	burst->bytes = bytes;
+	return i - from;
 }
 
 static inline bool
@@ -282,44 +351,52 @@ rx_burst_full(const struct burst *burst)
 
 /* ---- transmit: a frame into chains of the guest's receiveq ---- */
 
-/* The header for the receiver; num_buffers = 1. */
-static inline void
-tx_header(const struct frame *f, struct virtio_net_hdr *hdr)
+/*
+ * The header for the receiver as two little-endian words, bytes 0 to 7 and 8 to 11.  Built in
+ * registers: storing its fields one by one and copying them at once would wait for the stores.
+ */
+struct tx_words {
+	uint64_t first;
+	uint32_t second;
+};
+
+static inline struct tx_words
+tx_header(const struct frame *f, unsigned num_buffers)
 {
-	memset(hdr, 0, sizeof(*hdr));
-	hdr->num_buffers = 1;
-	if (LIKELY(!f->needs)) {
-		hdr->flags = f->verified ? VIRTIO_NET_HDR_F_DATA_VALID : 0;
-		return;
-	}
+	struct tx_words words = {.first = f->verified ? VIRTIO_NET_HDR_F_DATA_VALID : 0,
+		.second = (uint32_t)num_buffers << 16};
+	uint64_t gso;
+
+	if (LIKELY(!f->needs))
+		return words;
 	if (f->needs & OFFLOAD_CSUM) {
-		hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-		hdr->csum_start = f->csum_start;
-		hdr->csum_offset = f->csum_offset;
+		words.first = VIRTIO_NET_HDR_F_NEEDS_CSUM | (uint64_t)f->csum_start << 48;
+		words.second |= f->csum_offset;
 	}
 	if (!(f->needs & OFFLOAD_GSO))
-		return;
-	hdr->gso_type = f->needs & OFFLOAD_TSO4   ? VIRTIO_NET_HDR_GSO_TCPV4
-			: f->needs & OFFLOAD_TSO6 ? VIRTIO_NET_HDR_GSO_TCPV6
-			: f->needs & OFFLOAD_UFO  ? VIRTIO_NET_HDR_GSO_UDP
-						  : VIRTIO_NET_HDR_GSO_UDP_L4;
+		return words;
+	gso = f->needs & OFFLOAD_TSO4   ? VIRTIO_NET_HDR_GSO_TCPV4
+	      : f->needs & OFFLOAD_TSO6 ? VIRTIO_NET_HDR_GSO_TCPV6
+	      : f->needs & OFFLOAD_UFO  ? VIRTIO_NET_HDR_GSO_UDP
+					: VIRTIO_NET_HDR_GSO_UDP_L4;
 	if (f->needs & OFFLOAD_ECN)
-		hdr->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
-	hdr->gso_size = f->gso_size;
-	hdr->hdr_len = f->hdr_len;
+		gso |= VIRTIO_NET_HDR_GSO_ECN;
+	words.first |= gso << 8 | (uint64_t)f->hdr_len << 16 | (uint64_t)f->gso_size << 32;
+	return words;
 }
 
 /* Writes header and frame to one piece of memory that is large enough. */
 static inline void
-tx_flat(const struct vring *vr, uint8_t *to, const struct frame *f)
+tx_flat(uint32_t header_len, uint8_t *to, const struct frame *f)
 {
-	struct virtio_net_hdr hdr;
+	struct tx_words header = tx_header(f, 1);
 
-	tx_header(f, &hdr);
-	memcpy(to, &hdr, VIRTIO_NET_HDR_LEN_LEGACY);
-	if (LIKELY(vr->header_len == VIRTIO_NET_HDR_LEN))
-		memcpy(to + VIRTIO_NET_HDR_LEN_LEGACY, &hdr.num_buffers, 2);
-	to += vr->header_len;
+	memcpy(to, &header.first, 8);
+	if (LIKELY(header_len == VIRTIO_NET_HDR_LEN))
+		memcpy(to + 8, &header.second, 4);
+	else
+		memcpy(to + 8, &header.second, 2);
+	to += header_len;
 	copy_short(to, f->data, f->head_len);
 	if (LIKELY(!f->seg_count))
 		return;
@@ -342,6 +419,7 @@ void tx_spans(
 
 /* ---- the two ring formats ---- */
 
+unsigned vring_split_peek(struct vring *vr, unsigned want, uint16_t write);
 void vring_split_rx(struct vring *vr, struct burst *burst, struct port_counters *counters);
 void vring_split_rx_done(struct vring *vr);
 void vring_split_tx(struct vring *vr, const struct frame *frames, const uint8_t *list,
@@ -350,6 +428,7 @@ void vring_split_flush(struct vring *vr);
 bool vring_split_arm(struct vring *vr);
 void vring_split_disarm(struct vring *vr);
 
+unsigned vring_packed_peek(struct vring *vr, unsigned want, uint16_t write);
 void vring_packed_rx(struct vring *vr, struct burst *burst, struct port_counters *counters);
 void vring_packed_rx_done(struct vring *vr);
 void vring_packed_tx(struct vring *vr, const struct frame *frames, const uint8_t *list,

@@ -154,40 +154,32 @@ here(const struct vring *vr)
 	return (struct place){vr->next, vr->wrap};
 }
 
-/* Plain one-descriptor buffers from a place on, read together. */
-struct batch {
-	unsigned count;
-	struct virtq_packed_desc desc[FRAME_BURST];
-	uint8_t *at[FRAME_BURST];
-};
-
 /* Stops at the first descriptor that is not available, or is more than one plain buffer. */
-static inline struct place
-batch_read(struct vring *vr, struct batch *batch, struct place p, unsigned want, uint16_t write)
+unsigned
+vring_packed_peek(struct vring *vr, unsigned want, uint16_t write)
 {
-	unsigned n;
+	struct ahead *ahead = &vr->ahead;
+	unsigned n = ahead->count;
+	struct place p = place_after(vr, here(vr), n);
 
-	for (n = 0; n < want; n++) {
-		struct virtq_packed_desc *d = &batch->desc[n];
+	for (; n < want; n++) {
+		struct virtq_packed_desc d;
 
-		if (!desc_available(vr, p, d) ||
-			(d->flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE |
-					    VIRTQ_DESC_F_INDIRECT)) != write)
+		if (!desc_available(vr, p, &d) ||
+			(d.flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE |
+					   VIRTQ_DESC_F_INDIRECT)) != write)
 			break;
-		batch->at[n] = vring_translate(vr, d->addr, d->len);
-		if (UNLIKELY(!batch->at[n]))
+		ahead->at[n] = vring_translate(vr, d.addr, d.len);
+		if (UNLIKELY(!ahead->at[n]))
 			break;
-		if (write) {
-			__builtin_prefetch(batch->at[n], 1);
-			__builtin_prefetch(batch->at[n] + CACHE_LINE, 1);
-		} else {
-			__builtin_prefetch(batch->at[n]);
-			__builtin_prefetch(batch->at[n] + CACHE_LINE);
-		}
+		ahead->ids[n] = d.id;
+		ahead->lens[n] = d.len;
+		ahead->gpas[n] = d.addr;
+		prefetch_buffer(ahead->at[n], write);
 		p = place_after(vr, p, 1);
 	}
-	batch->count = n;
-	return p;
+	ahead->count = (uint16_t)n;
+	return n;
 }
 
 /* One chain that is no plain buffer; false when there is none. */
@@ -217,24 +209,21 @@ rx_one(struct vring *vr, struct place *p, struct burst *burst, struct port_count
 void
 vring_packed_rx(struct vring *vr, struct burst *burst, struct port_counters *counters)
 {
-	struct place p = here(vr);
-	struct batch batch;
+	struct ahead *ahead = &vr->ahead;
+	unsigned n = ahead->count ? ahead->count : vring_packed_peek(vr, FRAME_BURST, 0), i;
+	struct place p;
 
-	vr->done_count = 0;
-	while (vr->done_count < FRAME_BURST && !rx_burst_full(burst)) {
-		unsigned i;
-
-		batch_read(vr, &batch, p, FRAME_BURST - vr->done_count, 0);
-		for (i = 0; i < batch.count && !rx_burst_full(burst); i++) {
-			rx_flat(vr, burst, batch.at[i], batch.desc[i].len, counters);
-			vr->done[vr->done_count].id = batch.desc[i].id;
-			vr->done[vr->done_count++].slots = 1;
-		}
-		p = place_after(vr, p, i);
-		if (i < batch.count || vr->done_count == FRAME_BURST || rx_burst_full(burst) ||
-			!rx_one(vr, &p, burst, counters))
-			break;
+	i = rx_flat(vr, burst, 0, n, counters);
+	for (unsigned k = 0; k < i; k++) {
+		vr->done[k].id = ahead->ids[k];
+		vr->done[k].slots = 1;
 	}
+	ahead_consume(ahead, i);
+	vr->done_count = (uint16_t)i;
+	p = place_after(vr, here(vr), i);
+	while (!ahead->count && vr->done_count < FRAME_BURST && !rx_burst_full(burst) &&
+		rx_one(vr, &p, burst, counters))
+		;
 	if (vr->done_count && !burst->count)
 		vring_packed_rx_done(vr);
 }
@@ -270,8 +259,8 @@ tx_gather(struct vring *vr, struct place *p, const struct frame *f, unsigned *sl
 {
 	uint32_t need = f->len + vr->header_len, filled = 0;
 	struct chain chains[TX_MERGE_MAX];
+	struct place places[TX_MERGE_MAX], q = *p;
 	unsigned n = 0, limit = vr->mergeable ? TX_MERGE_MAX : 1;
-	struct place q = *p;
 	struct spans spans;
 	bool good = true;
 
@@ -295,6 +284,7 @@ tx_gather(struct vring *vr, struct place *p, const struct frame *f, unsigned *sl
 			return false;
 		}
 		chains[n].len = spans.len - before;
+		places[n] = q;
 		q = place_after(vr, q, chains[n].slots);
 		n++;
 	}
@@ -308,13 +298,14 @@ tx_gather(struct vring *vr, struct place *p, const struct frame *f, unsigned *sl
 		need = 0;
 	}
 	for (unsigned i = 0; i < n; i++) {
-		uint32_t part = need - filled < chains[i].len ? need - filled : chains[i].len;
-
-		used_write(vr, *p, chains[i].id, part);
-		filled += part;
+		chains[i].len = need - filled < chains[i].len ? need - filled : chains[i].len;
+		filled += chains[i].len;
 		*slots += chains[i].slots;
-		*p = place_after(vr, *p, chains[i].slots);
 	}
+	/* The first last: a driver that sees it must find the rest of the frame used too. */
+	for (unsigned i = n; i-- > 0;)
+		used_write(vr, places[i], chains[i].id, chains[i].len);
+	*p = q;
 	*taken += n;
 	return true;
 }
@@ -323,43 +314,44 @@ void
 vring_packed_tx(struct vring *vr, const struct frame *frames, const uint8_t *list, unsigned count,
 	struct port_counters *counters)
 {
+	struct ahead *ahead = &vr->ahead;
 	struct place p = here(vr);
-	unsigned k = 0, slots = 0, taken = 0;
-	struct batch batch;
 
-	while (k < count) {
-		unsigned used = 0, packets = 0;
+	for (unsigned k = 0; k < count;) {
+		unsigned ready = vring_packed_peek(vr, count - k, VIRTQ_DESC_F_WRITE);
+		unsigned used = 0, slots = 0, taken = 0;
 		uint64_t bytes = 0;
 
-		batch_read(vr, &batch, p, count - k, VIRTQ_DESC_F_WRITE);
-		for (; used < batch.count; used++, k++) {
+		for (; used < ready && k < count; used++, k++) {
 			const struct frame *f = &frames[list[k]];
 			uint32_t need = f->len + vr->header_len;
 
-			if (UNLIKELY(batch.desc[used].len < need))
+			if (UNLIKELY(ahead->lens[used] < need))
 				break;
-			tx_flat(vr, batch.at[used], f);
-			vring_log(vr, batch.desc[used].addr, need);
-			used_write(vr, p, batch.desc[used].id, need);
+			tx_flat(vr->header_len, ahead->at[used], f);
+			vring_log(vr, ahead->gpas[used], need);
+			used_write(vr, p, ahead->ids[used], need);
 			p = place_after(vr, p, 1);
-			packets++;
 			bytes += f->len;
 		}
-		counters->tx_packets += packets;
+		counters->tx_packets += used;
 		counters->tx_bytes += bytes;
-		slots += used;
-		taken += used;
+		ahead_consume(ahead, used);
+		if (used)
+			advance(vr, p, used, used);
 		if (k == count)
 			break;
+		/* Not one plain buffer that is large enough: chains are read anew. */
+		ahead->count = 0;
 		if (!tx_gather(vr, &p, &frames[list[k]], &slots, &taken, counters)) {
 			counters->drops[vring_broken(vr) ? DROP_BAD_BUFFER : DROP_NO_BUFFER] +=
 				count - k - 1;
 			break;
 		}
+		if (slots)
+			advance(vr, p, slots, taken);
 		k++;
 	}
-	if (slots)
-		advance(vr, p, slots, taken);
 }
 
 void

@@ -91,73 +91,68 @@ available(struct vring *vr)
 	return n;
 }
 
-/* Entries looked at together, and what was found. */
-struct batch {
-	unsigned count;
-	uint16_t heads[FRAME_BURST];
-	struct virtq_desc desc[FRAME_BURST];
-	uint8_t *at[FRAME_BURST]; /* the buffer, when it is one plain descriptor; else NULL */
-};
-
-/* Reads up to `want` entries from the next on, in stages that let the cache fetch ahead. */
-static inline void
-batch_read(struct vring *vr, struct batch *batch, unsigned want, uint16_t write)
+unsigned
+vring_split_peek(struct vring *vr, unsigned want, uint16_t write)
 {
-	unsigned n;
+	struct ahead *ahead = &vr->ahead;
+	unsigned n = ahead->count, room, first = n;
 
-	for (n = 0; n < want; n++) {
+	if (n >= want)
+		return n;
+	room = available(vr);
+	if (want > room)
+		want = room;
+	for (; n < want; n++) {
 		uint16_t head = load16(&vr->avail->ring[(vr->next + n) & vr->mask]);
 
 		if (UNLIKELY(head >= vr->size)) {
 			vring_break(vr, VRING_BROKEN_HEAD);
 			break;
 		}
-		batch->heads[n] = head;
-		__builtin_prefetch(&vr->desc[head]);
+		ahead->ids[n] = head;
+		__builtin_prefetch(&vr->desc[head], 0, 2);
 	}
-	batch->count = n;
-	for (unsigned i = 0; i < n; i++) {
-		struct virtq_desc d = desc_read(&vr->desc[batch->heads[i]]);
+	ahead->count = (uint16_t)n;
+	for (unsigned i = first; i < n; i++) {
+		struct virtq_desc d = desc_read(&vr->desc[ahead->ids[i]]);
 
-		batch->desc[i] = d;
-		batch->at[i] = NULL;
-		if (UNLIKELY(d.flags != write))
-			continue;
-		batch->at[i] = vring_translate(vr, d.addr, d.len);
-		if (write) {
-			__builtin_prefetch(batch->at[i], 1);
-			__builtin_prefetch(batch->at[i] + CACHE_LINE, 1);
-		} else {
-			__builtin_prefetch(batch->at[i]);
-			__builtin_prefetch(batch->at[i] + CACHE_LINE);
-		}
+		ahead->lens[i] = d.len;
+		ahead->gpas[i] = d.addr;
+		ahead->at[i] = LIKELY(d.flags == write) ? vring_translate(vr, d.addr, d.len) : NULL;
+		prefetch_buffer(ahead->at[i], write);
 	}
+	/* The used entries that will be written, eight to a line. */
+	for (unsigned i = first & ~7u; i < n; i += CACHE_LINE / sizeof(struct virtq_used_elem))
+		__builtin_prefetch(&vr->used->ring[(vr->next + i) & vr->mask], 1, 2);
+	return n;
 }
 
 void
 vring_split_rx(struct vring *vr, struct burst *burst, struct port_counters *counters)
 {
-	unsigned n = available(vr), i;
-	struct batch batch;
+	struct ahead *ahead = &vr->ahead;
+	unsigned n = ahead->count ? ahead->count : vring_split_peek(vr, FRAME_BURST, 0), i;
 
 	if (!n)
 		return;
-	batch_read(vr, &batch, n < FRAME_BURST ? n : FRAME_BURST, 0);
-	for (i = 0; i < batch.count && !rx_burst_full(burst); i++) {
-		vr->done[i].id = batch.heads[i];
-		if (LIKELY(batch.at[i] != NULL)) {
-			rx_flat(vr, burst, batch.at[i], batch.desc[i].len, counters);
-		} else {
-			struct spans spans;
+	for (i = 0; i < n && !rx_burst_full(burst);) {
+		struct spans spans;
+		unsigned flat = rx_flat(vr, burst, i, n, counters);
 
-			spans.count = 0;
-			spans.len = 0;
-			if (chain_read(vr, batch.desc[i], 0, &spans))
-				rx_spans(vr, burst, &spans, counters);
-			else
-				rx_drop(counters, DROP_BAD_DESCRIPTOR, 0);
-		}
+		i += flat;
+		if (LIKELY(i == n) || flat)
+			continue;
+		spans.count = 0;
+		spans.len = 0;
+		if (chain_read(vr, desc_read(&vr->desc[ahead->ids[i]]), 0, &spans))
+			rx_spans(vr, burst, &spans, counters);
+		else
+			rx_drop(counters, DROP_BAD_DESCRIPTOR, 0);
+		i++;
 	}
+	for (unsigned k = 0; k < i; k++)
+		vr->done[k].id = ahead->ids[k];
+	ahead_consume(ahead, i);
 	vr->next = (uint16_t)(vr->next + i);
 	vr->done_count = (uint16_t)i;
 	if (!burst->count)
@@ -165,14 +160,21 @@ vring_split_rx(struct vring *vr, struct burst *burst, struct port_counters *coun
 }
 
 static inline void
+used_log(const struct vring *vr, uint16_t index)
+{
+	vring_log_used(vr,
+		offsetof(struct virtq_used, ring) +
+			(index & vr->mask) * sizeof(struct virtq_used_elem),
+		sizeof(struct virtq_used_elem));
+}
+
+static inline void
 used_write(struct vring *vr, uint16_t index, uint32_t id, uint32_t len)
 {
 	uint64_t element = id | (uint64_t)len << 32;
-	uint16_t at = index & vr->mask;
 
-	__builtin_memcpy(&vr->used->ring[at], &element, sizeof(element));
-	vring_log_used(vr, offsetof(struct virtq_used, ring) + at * sizeof(struct virtq_used_elem),
-		sizeof(struct virtq_used_elem));
+	memcpy(&vr->used->ring[index & vr->mask], &element, sizeof(element));
+	used_log(vr, index);
 }
 
 static inline void
@@ -269,28 +271,30 @@ void
 vring_split_tx(struct vring *vr, const struct frame *frames, const uint8_t *list, unsigned count,
 	struct port_counters *counters)
 {
-	unsigned room = available(vr), want = room < count ? room : count, used = 0, packets = 0;
-	struct batch batch;
+	unsigned ready = vring_split_peek(vr, count, VIRTQ_DESC_F_WRITE), used = 0, packets = 0;
+	const struct ahead *ahead = &vr->ahead;
+	const uint32_t header_len = vr->header_len;
+	struct virtq_used_elem *ring = vr->used->ring;
+	const uint16_t next = vr->next, mask = vr->mask;
+	const bool log = vr->log != NULL;
 	uint64_t bytes = 0;
 
-	batch_read(vr, &batch, want, VIRTQ_DESC_F_WRITE);
 	for (unsigned k = 0; k < count; k++) {
 		const struct frame *f = &frames[list[k]];
-		uint32_t need = f->len + vr->header_len;
+		uint32_t need = f->len + header_len;
+		uint64_t element;
 
-		if (UNLIKELY(used >= room)) {
-			counters->drops[vring_broken(vr) ? DROP_BAD_BUFFER : DROP_NO_BUFFER] +=
-				count - k;
-			break;
-		}
-		if (UNLIKELY(used >= batch.count || !batch.at[used] ||
-			     batch.desc[used].len < need)) {
-			used += tx_gather(vr, f, used, room, counters);
+		if (UNLIKELY(used >= ready || !ahead->at[used] || ahead->lens[used] < need)) {
+			used += tx_gather(vr, f, used, available(vr), counters);
 			continue;
 		}
-		tx_flat(vr, batch.at[used], f);
-		vring_log(vr, batch.desc[used].addr, need);
-		used_write(vr, (uint16_t)(vr->next + used), batch.heads[used], need);
+		tx_flat(header_len, ahead->at[used], f);
+		element = ahead->ids[used] | (uint64_t)need << 32;
+		memcpy(&ring[(next + used) & mask], &element, sizeof(element));
+		if (UNLIKELY(log)) {
+			vring_log(vr, ahead->gpas[used], need);
+			used_log(vr, (uint16_t)(next + used));
+		}
 		used++;
 		packets++;
 		bytes += f->len;
@@ -299,6 +303,7 @@ vring_split_tx(struct vring *vr, const struct frame *frames, const uint8_t *list
 	counters->tx_bytes += bytes;
 	if (!used)
 		return;
+	ahead_consume(&vr->ahead, used);
 	vr->next = (uint16_t)(vr->next + used);
 	used_publish(vr, vr->next);
 	count_chains(vr, used);
