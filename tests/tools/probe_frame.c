@@ -317,7 +317,8 @@ check_cells(const struct headers *h, const uint8_t *frame, size_t len, size_t st
 			continue;
 		}
 		memcpy(&cell, frame + at, sizeof(cell));
-		if (cell.magic != CELL_MAGIC || cell.check != cell_check(&cell))
+		if (cell.magic != CELL_MAGIC || cell.check != cell_check(&cell) ||
+			cell.pad[0] | cell.pad[1] | cell.pad[2])
 			return "cell header";
 		if (cell.len != here)
 			return "length of the frame";
