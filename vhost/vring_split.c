@@ -233,7 +233,7 @@ tx_gather(struct vring *vr, const struct frame *f, unsigned at, unsigned room,
 			counters->drops[DROP_BUFFER_TOO_SMALL]++;
 			return 0;
 		}
-		if (at + n == room) {
+		if (at + n >= room) {
 			counters->drops[DROP_NO_BUFFER]++;
 			return 0;
 		}
