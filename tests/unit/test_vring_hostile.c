@@ -949,5 +949,5 @@ main(void)
 		cmocka_unit_test(test_flickering_rings),
 	};
 
-	return cmocka_run_group_tests_name("vring_hostile", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("vring_hostile", tests, NULL, side_forget);
 }

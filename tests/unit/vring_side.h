@@ -29,6 +29,8 @@ struct side {
 	struct vring *vring[2]; /* 0 receives (the port's tx), 1 transmits (the port's rx) */
 	struct port_counters counters;
 	uint64_t features;
+	uint64_t bytes; /* of memory */
+	unsigned regions;
 };
 
 /* What the datapath would be told; the tests stand in for it. */
@@ -89,25 +91,86 @@ side_vring(struct side *side, const struct frontend_ring *ring)
 	return vring;
 }
 
+/* Memory of sides that were closed: touched pages are what most of the time goes into. */
+#define SIDE_KEPT 16
+
+static struct {
+	uint64_t bytes;
+	unsigned regions;
+	struct driver_memory *memory;
+	struct guest_memory *table;
+} side_kept[SIDE_KEPT];
+
+static inline void
+side_take_memory(struct side *side, uint64_t bytes, unsigned regions)
+{
+	struct driver_memory_options options = {.size = bytes, .regions = regions};
+	struct err err = {0};
+
+	for (unsigned i = 0; i < SIDE_KEPT; i++) {
+		if (!side_kept[i].memory || side_kept[i].bytes != bytes ||
+			side_kept[i].regions != regions)
+			continue;
+		side->memory = side_kept[i].memory;
+		side->table = side_kept[i].table;
+		side_kept[i].memory = NULL;
+		driver_memory_rewind(side->memory, 0);
+		return;
+	}
+	if (driver_memory_create(&side->memory, &options, &err))
+		fail_msg("%s", err.text);
+	side->table = side_map(side->memory);
+}
+
+static inline void
+side_keep_memory(struct side *side, uint64_t bytes, unsigned regions)
+{
+	for (unsigned i = 0; i < SIDE_KEPT; i++) {
+		if (side_kept[i].memory)
+			continue;
+		side_kept[i].bytes = bytes;
+		side_kept[i].regions = regions;
+		side_kept[i].memory = side->memory;
+		side_kept[i].table = side->table;
+		return;
+	}
+	guest_memory_release(side->table);
+	driver_memory_destroy(side->memory);
+}
+
+/* At the end of the program. */
+static inline int
+side_forget(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < SIDE_KEPT; i++) {
+		if (!side_kept[i].memory)
+			continue;
+		guest_memory_release(side_kept[i].table);
+		driver_memory_destroy(side_kept[i].memory);
+		side_kept[i].memory = NULL;
+	}
+	return 0;
+}
+
 /* options->memory is made here, of `bytes` in `regions` adjacent regions. */
 static inline void
 side_open(struct side *side, const struct driver_net_options *options, uint64_t bytes,
 	unsigned regions)
 {
-	struct driver_memory_options memory = {.size = bytes, .regions = regions};
 	struct driver_net_options o = *options;
 	struct err err = {0};
 
 	memset(side, 0, sizeof(*side));
 	port_init(&side->device.port, &vhost_rings_ops, "side", 1, 1);
-	if (driver_memory_create(&side->memory, &memory, &err))
-		fail_msg("%s", err.text);
+	side->bytes = bytes;
+	side->regions = regions;
+	side_take_memory(side, bytes, regions);
 	o.memory = side->memory;
 	o.pairs = 1;
 	side->features = o.features;
 	if (driver_net_create(&side->net, &o, &err))
 		fail_msg("%s", err.text);
-	side->table = side_map(side->memory);
 	for (unsigned i = 0; i < 2; i++) {
 		struct frontend_ring ring;
 
@@ -127,9 +190,8 @@ side_close(struct side *side)
 		assert_ptr_equal(stopped[i], side->vring[i]);
 		vring_destroy(stopped[i]);
 	}
-	guest_memory_release(side->table);
 	driver_net_destroy(side->net);
-	driver_memory_destroy(side->memory);
+	side_keep_memory(side, side->bytes, side->regions);
 }
 
 static inline uint64_t
