@@ -74,10 +74,11 @@ indirect_read(
 		if (!at || (uintptr_t)at & (sizeof(*d) - 1))
 			return false;
 		e = desc_read((const struct virtq_packed_desc *)at);
-		/* DPDK's driver marks the header, the first of several, as writable when it sends. */
-		if (!write && !i && entries > 1)
-			e.flags &= (uint16_t)~VIRTQ_DESC_F_WRITE;
-		if (e.flags & VIRTQ_DESC_F_INDIRECT || (e.flags & VIRTQ_DESC_F_WRITE) != write ||
+		/*
+		 * DPDK's driver leaves WRITE on some entries that it sends: on the header, and on entry
+		 * k in slot k of the ring.  They are only read, so the flag is overlooked.
+		 */
+		if (e.flags & VIRTQ_DESC_F_INDIRECT || (write && !(e.flags & VIRTQ_DESC_F_WRITE)) ||
 			!spans_add(vr, spans, e.addr, e.len))
 			return false;
 	}
