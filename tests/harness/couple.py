@@ -21,6 +21,7 @@ FILE_PORTS = (0, 3)    # the numbers that testpmd gives
 DRIVER_PORTS = (1, 2)
 # One sender has at most this many frames on their way: a ring of 256 never runs out of buffers.
 OUTSTANDING = 64
+SILENCE_SECONDS = 5
 
 
 @functools.lru_cache(4)
@@ -136,21 +137,31 @@ class Couple:
     def arrived_bytes(self, side):
         return sum(path.stat().st_size - pcap.HEADER.size for path in self.files(side, "out"))
 
-    def exchange(self, frames=None, seconds=30):
+    def exchange(self, frames=None):
         """Sends frames both ways; Failed unless all of them arrive as they were sent."""
         frames = frames or traffic()
         self.load(frames)
         before = self.counters()
         self.testpmd.forward()
-        wanted = [pcap.size(frames[1 - side]) - pcap.HEADER.size for side in (0, 1)]
-        try:
-            wait_until(lambda: [self.arrived_bytes(side) for side in (0, 1)] == wanted, seconds, "")
-        except Timeout:
-            pass  # compare() says what is missing
+        self.await_bytes([pcap.size(frames[1 - side]) - pcap.HEADER.size for side in (0, 1)])
         self.testpmd("stop")
         for side in (0, 1):
             self.compare(side, frames[1 - side])
         self.count(before, [len(some) for some in frames])
+
+    def await_bytes(self, wanted):
+        """Waits until so much has left by the files, or nothing more comes."""
+        have = None
+        while have != wanted:
+            before = have
+            try:
+                have = wait_until(lambda b=before: self.progress(b), SILENCE_SECONDS, "progress")
+            except Timeout:
+                return  # what is missing is for the caller to say
+
+    def progress(self, before):
+        have = [self.arrived_bytes(side) for side in (0, 1)]
+        return have if have != before else None
 
     def compare(self, side, sent):
         got = [data for queue in self.arrived(side) for data in queue]

@@ -62,7 +62,7 @@ def udp_header(length, flow):
 
 
 def datagrams(destination, source, sizes, flows=1, seed=1):
-    """UDP frames of these sizes (>= 60, without FCS), the flows in turn: numbers, random content."""
+    """Numbered UDP frames of these sizes (>= 60, no FCS) with random content, the flows in turn."""
     generator = random.Random(seed)
     ethernet = mac_bytes(destination) + mac_bytes(source) + b"\x08\0"
     return [ethernet + udp_header(size - 14, place % flows) + NUMBER.pack(place % flows, place)

@@ -92,11 +92,11 @@ class Testpmd:
                   ["--no-huge", "-m", str(megabytes)])
         self.command = [
             PROGRAM, "--no-pci", *memory, "--no-shconf", "--no-telemetry", "--iova-mode=va",
-            "--lcores", f"0@({cpus}),1@({cpus})", f"--file-prefix={name}", "--log-level=pmd.net.virtio.*:info", *eal,
-            *[f"--vdev={vdev}" for vdev in vdevs],
-            "--", "-i", "--total-num-mbufs=8192", "--mbcache=64", f"--rxq={queues}",
-            f"--txq={queues}", "--nb-cores=1", "--no-flush-rx", "--port-topology=paired",
-            *arguments]
+            "--lcores", f"0@({cpus}),1@({cpus})", f"--file-prefix={name}",
+            "--log-level=pmd.net.virtio.*:info", *eal, *[f"--vdev={vdev}" for vdev in vdevs],
+            "--", "-i", "--total-num-mbufs=8192", "--mbcache=64", "--nb-cores=1",
+            f"--rxq={queues}", f"--txq={queues}", "--rxd=1024", "--no-flush-rx",
+            "--port-topology=paired", *arguments]
         self.text = ""
         self.child = None
         self.terminal = -1
