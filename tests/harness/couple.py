@@ -19,6 +19,7 @@ MACS = ("02:00:00:00:00:0a", "02:00:00:00:00:0b")
 PORTS = ("a", "b")
 FILE_PORTS = (0, 3)    # the numbers that testpmd gives
 DRIVER_PORTS = (1, 2)
+ALL_PORTS = (0, 1, 2, 3)
 # One sender has at most this many frames on their way: a ring of 256 never runs out of buffers.
 OUTSTANDING = 64
 SILENCE_SECONDS = 5
@@ -142,7 +143,7 @@ class Couple:
         frames = frames or traffic()
         self.load(frames)
         before = self.counters()
-        self.testpmd.forward()
+        self.testpmd.forward(*ALL_PORTS)
         self.await_bytes([pcap.size(frames[1 - side]) - pcap.HEADER.size for side in (0, 1)])
         self.testpmd("stop")
         for side in (0, 1):

@@ -153,8 +153,9 @@ class Testpmd:
         os.write(self.terminal, command.encode() + b"\n")
         return self.expect(begin, seconds, f"end of \"{command}\"")
 
-    def forward(self):
-        """Starts forwarding between the ports of each pair; a full ring is waited for."""
+    def forward(self, *ports):
+        """Starts forwarding between these ports, two by two; waits where a ring is full."""
+        self(f"set portlist {','.join(map(str, ports))}")
         self("set fwd io retry")
         self("set burst tx delay 10 retry 100000")
         said = self("start")
