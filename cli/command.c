@@ -76,7 +76,9 @@ take_global(struct command *c, char **argv, int left, int *used, struct err *err
 	} else if (take_value("--socket", argv, left, &value, used)) {
 		if (!value || !*value)
 			return err_set(err, -EINVAL, "--socket needs a path");
-		c->socket = value;
+		if (c->socket_count == COMMAND_SOCKETS_MAX)
+			return err_set(err, -E2BIG, "more than %d sockets", COMMAND_SOCKETS_MAX);
+		c->socket = c->sockets[c->socket_count++] = value;
 	} else if (take_value("--timeout", argv, left, &value, used)) {
 		return take_seconds("--timeout", value ? value : "", &c->timeout_ms, err);
 	} else {

@@ -16,10 +16,14 @@
 enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE };
 
 #define COMMAND_WORDS_MAX 64
+#define COMMAND_SOCKETS_MAX 64
 
 struct command {
 	/* Options that every command takes. */
-	const char *socket; /* NULL = find it */
+	const char *socket; /* NULL = find it; the last one given */
+	/* `bench` takes several: those of the ports that it measures between. */
+	const char *sockets[COMMAND_SOCKETS_MAX];
+	unsigned socket_count;
 	unsigned timeout_ms;
 	bool json, help, version;
 	unsigned watch_ms; /* 0 = once */

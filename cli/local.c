@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/bench.h"
 #include "cli/complete.h"
 #include "cli/help.h"
 #include "cli/local.h"
@@ -48,6 +49,7 @@ static const struct {
 	const char *noun, *verb;
 	int (*run)(const struct command *c, struct err *err);
 } rows[] = {
+	{"bench", "run", bench_run_verb},
 	{"completion", "bash", completion_bash},
 	{"help", "show", help_show},
 };

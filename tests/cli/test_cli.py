@@ -490,7 +490,7 @@ class Completion(Case):
     def test_words(self):
         self.objects()
         rows = [
-            ("", ["bridge", "port", "stats", "fdb", "worker", "config", "daemon", "completion",
+            ("", ["bridge", "port", "stats", "fdb", "worker", "config", "daemon", "bench", "completion",
                   "help"]),
             ("po", ["port"]),
             ("port ", ["add", "set", "del", "show"]),

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "bench/traffic_check.h"
+
+/* ---- mixes ---- */
+
+void
+traffic_mix_single(struct traffic_mix *mix, uint32_t size)
+{
+	*mix = (struct traffic_mix){.count = 1, .sizes = {size}, .turns = 1};
+}
+
+void
+traffic_mix_imix(struct traffic_mix *mix)
+{
+	*mix = (struct traffic_mix){.count = 3,
+		.sizes = {64, 594, 1514},
+		.turn = {0, 1, 0, 0, 1, 0, 2, 0, 1, 0, 1, 0},
+		.turns = 12};
+}
+
+double
+traffic_mix_mean(const struct traffic_mix *mix)
+{
+	double sum = 0;
+
+	for (unsigned i = 0; i < mix->turns; i++)
+		sum += mix->sizes[mix->turn[i]];
+	return sum / mix->turns;
+}
+
+/* ---- judging ---- */
+
+bool
+traffic_judge(struct endpoint *e, const uint8_t *flat, uint32_t bytes)
+{
+	uint64_t number = e->expected.sequence, duplicates = e->arrivals.duplicates;
+
+	e->tally.inspected++;
+	switch (frame_judge(flat, bytes, &e->in, &number)) {
+	case FRAME_FOREIGN:
+		e->tally.foreign++;
+		return false;
+	case FRAME_STRAY:
+		e->tally.stray++;
+		return false;
+	case FRAME_CORRUPT:
+		e->tally.corrupt++;
+		return false;
+	case FRAME_GOOD:
+		break;
+	}
+	sequence_arrived(&e->arrivals, number);
+	frame_cursor_set(&e->expected, &e->in, e->arrivals.next);
+	return e->arrivals.duplicates == duplicates;
+}
+
+/* ---- begin and end of a phase ---- */
+
+static void
+build_frames(struct endpoint *e)
+{
+	static __thread uint8_t flat[FRAME_ROOM];
+	struct guest *g = e->guest;
+	unsigned count = guest_idle_count(g);
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct frame_shape *s = &e->out_shapes[e->mix->turn[i % e->mix->turns]];
+
+		frame_build(flat, s, &e->out, &e->next);
+		guest_scatter(g, guest_idle_at(g, i), flat, FRAME_AT + s->length);
+	}
+}
+
+static void
+prepare(struct endpoint *e, const struct phase *phase, bool first)
+{
+	e->out.run = e->in.run = phase->run;
+	e->out.shifted = e->in.shifted = e->verify_full;
+	for (unsigned i = 0; i < e->mix->count; i++) {
+		frame_shape(&e->out_shapes[i], &e->out, e->mix->sizes[i]);
+		frame_shape(&e->in_shapes[i], &e->in, e->mix->sizes[i]);
+	}
+	frame_cursor_set(&e->next, &e->out, 0);
+	frame_cursor_set(&e->expected, &e->in, 0);
+	sequence_start(&e->arrivals, 0, e->in.flows);
+	memset(&e->tally, 0, sizeof(e->tally));
+	e->sample = 0;
+	e->held_count = 0;
+	e->begun = 0;
+	e->sends = first || phase->two_way;
+	e->returns = phase->kind == PHASE_CLOSED && phase->two_way;
+	e->credit = e->sends && phase->kind == PHASE_CLOSED ? phase->window : 0;
+	e->interval = phase->rate > 0 ? (double)phase->tsc_hz / phase->rate : 0;
+	build_frames(e);
+}
+
+static void
+conclude(struct endpoint *e)
+{
+	sequence_end(&e->arrivals, e->peer->next.sequence);
+	e->tally.lost = e->arrivals.missing;
+	e->tally.duplicates = e->arrivals.duplicates;
+	e->tally.reordered = e->arrivals.reordered;
+}
+
+/* ---- steps ---- */
+
+/* Frames that are due by the clock and have not left. */
+static unsigned
+frames_due(struct traffic *t, struct endpoint *e, uint64_t now)
+{
+	uint64_t due, late;
+
+	if (now < e->start_tsc)
+		return 0;
+	due = 1 + (uint64_t)((double)(now - e->start_tsc) / e->interval);
+	if (t->phase.frames && due > t->phase.frames)
+		due = t->phase.frames;
+	if (due <= e->next.sequence)
+		return 0;
+	late = now - e->start_tsc - (uint64_t)((double)e->next.sequence * e->interval);
+	if (late > t->late)
+		t->late = late;
+	due -= e->next.sequence;
+	return due < e->burst ? (unsigned)due : e->burst;
+}
+
+static unsigned
+send_some(struct traffic *t, struct endpoint *e, uint64_t now)
+{
+	unsigned n;
+
+	if (t->phase.kind == PHASE_OPEN)
+		return traffic_send(e, frames_due(t, e, now));
+	n = traffic_send(e, e->credit);
+	e->credit -= n;
+	return n;
+}
+
+/* One turn of a guest; returns the frames received. */
+static unsigned
+turn(struct traffic *t, struct endpoint *e, uint64_t now, bool draining)
+{
+	unsigned n;
+
+	if (t->any)
+		n = traffic_receive_any(e, &t->phase, t);
+	else if (e->returns && !draining)
+		n = traffic_return(e);
+	else
+		n = traffic_receive(e, &t->phase, t);
+	if (!draining && ((e->sends && t->phase.kind == PHASE_OPEN) || e->credit))
+		send_some(t, e, now);
+	traffic_reclaim(e, !t->any && e->returns);
+	return n;
+}
+
+static void
+sum(const struct traffic *t, uint64_t *frames, uint64_t *bytes)
+{
+	*frames = *bytes = 0;
+	for (unsigned i = 0; i < t->count; i++) {
+		*frames += t->endpoints[i].tally.received;
+		*bytes += t->endpoints[i].tally.bytes;
+	}
+}
+
+static bool
+all_sent(const struct traffic *t)
+{
+	for (unsigned i = 0; i < t->count; i++)
+		if (t->endpoints[i].sends && t->endpoints[i].next.sequence < t->phase.frames)
+			return false;
+	return true;
+}
+
+/* Keeps the frames going until `end`, or until a phase of so many frames has sent them. */
+static void
+go_on(struct traffic *t, uint64_t end)
+{
+	struct traffic_window *w = &t->window;
+	uint64_t now = __builtin_ia32_rdtsc();
+	unsigned rounds = 0;
+
+	while (now < end) {
+		uint64_t before = now;
+		unsigned received = 0;
+
+		for (unsigned i = 0; i < t->count; i++) {
+			struct endpoint *e = &t->endpoints[i];
+			unsigned n = turn(t, e, now, false);
+
+			received += n;
+			w->turns += n > 0;
+			w->full += n >= e->burst;
+		}
+		now = __builtin_ia32_rdtsc();
+		if (received)
+			w->busy += now - before;
+		if (++rounds % 64)
+			continue;
+		if (t->stop || (t->phase.frames && all_sent(t)))
+			break;
+		sum(t, &w->frames, &w->bytes);
+		atomic_store_explicit(&t->progress, w->frames, memory_order_relaxed);
+	}
+}
+
+static bool
+everything_back(const struct traffic *t)
+{
+	for (unsigned i = 0; i < t->count; i++) {
+		const struct endpoint *e = &t->endpoints[i];
+
+		if (driver_ring_in_flight(e->guest->tx) || e->arrivals.missing ||
+			e->arrivals.next != e->peer->next.sequence)
+			return false;
+	}
+	return true;
+}
+
+static void
+drain(struct traffic *t)
+{
+	uint64_t last = __builtin_ia32_rdtsc(), now = last;
+
+	while (!everything_back(t) && now - last < t->phase.quiet) {
+		unsigned received = 0;
+
+		for (unsigned i = 0; i < t->count; i++)
+			received += turn(t, &t->endpoints[i], now, true);
+		now = __builtin_ia32_rdtsc();
+		if (received)
+			last = now;
+	}
+}
+
+static void
+count_unsent(struct traffic *t, uint64_t cycles)
+{
+	for (unsigned i = 0; i < t->count; i++) {
+		struct endpoint *e = &t->endpoints[i];
+		uint64_t due = (uint64_t)((double)cycles / e->interval);
+
+		if (e->sends && !t->phase.frames && due > e->next.sequence)
+			e->tally.unsent = due - e->next.sequence;
+	}
+}
+
+void
+traffic_run(struct traffic *t)
+{
+	const struct phase *phase = &t->phase;
+	uint64_t start, frames, bytes;
+
+	histogram_clear(&t->latency);
+	t->late = 0;
+	t->broken = false;
+	for (unsigned i = 0; i < t->count; i++)
+		prepare(&t->endpoints[i], phase, i % 2 == 0);
+	start = __builtin_ia32_rdtsc();
+	for (unsigned i = 0; i < t->count; i++)
+		t->endpoints[i].start_tsc = start;
+	go_on(t, start + phase->settle);
+	memset(&t->window, 0, sizeof(t->window));
+	t->window.cycles = __builtin_ia32_rdtsc();
+	sum(t, &frames, &bytes);
+	go_on(t, t->window.cycles + phase->measure);
+	t->window.cycles = __builtin_ia32_rdtsc() - t->window.cycles;
+	sum(t, &t->window.frames, &t->window.bytes);
+	t->window.frames -= frames;
+	t->window.bytes -= bytes;
+	if (phase->kind == PHASE_OPEN && !t->stop)
+		count_unsent(t, __builtin_ia32_rdtsc() - start);
+	drain(t);
+	for (unsigned i = 0; i < t->count; i++) {
+		conclude(&t->endpoints[i]);
+		t->broken |= driver_ring_broken(t->endpoints[i].guest->rx) ||
+			     driver_ring_broken(t->endpoints[i].guest->tx);
+	}
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * traffic: what the guests of one thread send and how they judge what they receive.
+ *
+ * Guests come in pairs, `peer` being the other one.  A phase begins and ends with nothing on the way:
+ *
+ *	PHASE_CLOSED	a fixed number of frames on the way.  Two-way: each guest returns what it
+ *			receives, addresses swapped.  One-way: the second guest only receives, the first
+ *			one sends as frames arrive.
+ *	PHASE_OPEN	frames leave by the clock, whatever arrives; what does not fit the ring at its
+ *			time leaves later, what never fits counts as lost.
+ *
+ * Frames of one buffer are returned in the buffer they came in, touched in their first 64 bytes only.
+ * Longer ones, mixed lengths and full verification are returned as frames from buffers of the
+ * guest's own.
+ *
+ * Threads: a pair belongs to one thread while a phase runs.
+ */
+#ifndef BENCH_TRAFFIC_H
+#define BENCH_TRAFFIC_H
+
+#include <stdatomic.h>
+
+#include "bench/frame.h"
+#include "bench/guest.h"
+#include "bench/histogram.h"
+#include "bench/sequence.h"
+
+#define TRAFFIC_BURST_MAX 64
+#define TRAFFIC_SIZES     3 /* lengths in a mix */
+
+/* What one guest saw and did in a phase. */
+struct tally {
+	uint64_t sent, received, bytes; /* frames, frames, bytes of frames received */
+	uint64_t lost, duplicates, reordered, corrupt; /* make a run fail */
+	uint64_t stray, foreign;                       /* frames for others, frames of others */
+	uint64_t inspected;                            /* of those received, judged in every byte */
+	uint64_t unsent;                               /* due and never sent */
+};
+
+/* The lengths of frames in turn. */
+struct traffic_mix {
+	unsigned count; /* lengths */
+	uint32_t sizes[TRAFFIC_SIZES];
+	uint8_t turn[12]; /* which length each of `turns` successive frames has */
+	unsigned turns;
+};
+
+struct endpoint {
+	struct guest *guest;
+	struct endpoint *peer;
+	struct frame_path out, in;
+	const struct traffic_mix *mix;
+	struct frame_shape out_shapes[TRAFFIC_SIZES], in_shapes[TRAFFIC_SIZES];
+	bool verify_full;
+	unsigned burst;
+
+	struct frame_cursor next, expected; /* of the next frame sent, received */
+	struct sequence arrivals;
+	uint32_t sample; /* where the next sample of a payload is taken */
+	struct tally tally;
+	/* Buffers of a frame whose last ones were not collected yet. */
+	struct driver_used held[GUEST_CHAIN_MAX];
+	unsigned held_count;
+
+	/* The phase. */
+	bool sends, returns; /* returns: answers what it receives */
+	unsigned credit;     /* closed: frames that may be sent */
+	uint64_t begun;      /* number of the first frame sent */
+	double interval;     /* open: TSC cycles between two frames */
+	uint64_t start_tsc;  /* when the first one is due */
+};
+
+enum phase_kind { PHASE_CLOSED, PHASE_OPEN };
+
+struct phase {
+	enum phase_kind kind;
+	bool two_way;
+	double rate;              /* open: frames/s of each guest that sends */
+	unsigned window;          /* closed: frames on the way of each guest that sends */
+	uint64_t settle, measure; /* TSC cycles; counting begins behind the first */
+	uint64_t quiet;  /* TSC cycles without a frame after which what is missing is lost */
+	uint64_t frames; /* open: end after so many of each guest; 0 = by time */
+	uint8_t run;     /* marks the frames of the phase */
+	bool latency;    /* open: record it */
+	uint64_t tsc_hz;
+};
+
+/* Sums over the guests of a thread, within the time that counts. */
+struct traffic_window {
+	uint64_t frames, bytes, cycles;
+	uint64_t busy;        /* cycles in turns that received frames */
+	uint64_t turns, full; /* turns that received frames; those that found a whole burst */
+};
+
+struct traffic {
+	struct endpoint *endpoints;
+	unsigned count;
+	struct phase phase;
+	bool any; /* frames of several buffers or lengths, or full verification */
+	struct traffic_window window;
+	struct histogram latency;  /* TSC cycles from the time a frame was due to its arrival */
+	uint64_t late;             /* most TSC cycles by which frames left after they were due */
+	_Atomic bool stop;         /* ends the phase early */
+	_Atomic uint64_t progress; /* frames received so far */
+	bool broken;               /* a ring holds what it must not */
+};
+
+void traffic_mix_single(struct traffic_mix *mix, uint32_t size);
+/* 64, 594 and 1514 bytes, 7:4:1. */
+void traffic_mix_imix(struct traffic_mix *mix);
+double traffic_mix_mean(const struct traffic_mix *mix);
+
+/* Runs a phase on the calling thread until it is over and everything has arrived or is lost. */
+void traffic_run(struct traffic *traffic);
+
+#endif
