@@ -18,6 +18,7 @@
 #include "datapath/topology.h"
 #include "datapath/worker.h"
 #include "lib/clock.h"
+#include "lib/fault.h"
 
 #define IDLE_US_DEFAULT 100
 #define GRACE_SPINS     2000 /* polls before the wait yields the CPU */
@@ -138,6 +139,9 @@ datapath_start(const struct datapath_options *options, struct err *err)
 
 	if (count < 0)
 		return count;
+	r = fault_install();
+	if (r)
+		return err_set(err, r, "can't catch SIGBUS: %s", strerror(-r));
 	r = env_start(options->hugepages, options->pci, err);
 	if (r)
 		return r;

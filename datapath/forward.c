@@ -347,6 +347,7 @@ deliver(struct worker *w, const struct snapshot_port *out, struct frame_list *li
 	struct frame *frames = w->burst.frames;
 	unsigned kept = 0;
 
+	w->busy_out = port;
 	if (UNLIKELY(!queues)) {
 		counters->drops[DROP_PORT_DOWN] += list->count;
 		list->count = 0;
@@ -386,8 +387,10 @@ peek_usual(struct worker *w, const struct snapshot_port *in, unsigned count)
 		return;
 	out = &w->now->ports[usual];
 	if (out->port && out->port->ops->tx_peek && out->tx_worker[0] == w->id && !out->tx_held &&
-		atomic_load_explicit(&out->port->tx_queues, memory_order_relaxed) == 1)
+		atomic_load_explicit(&out->port->tx_queues, memory_order_relaxed) == 1) {
+		w->busy_out = out->port;
 		out->port->ops->tx_peek(out->port, 0, count);
+	}
 }
 
 /* First pass over the burst that `in` brought. */
@@ -421,6 +424,8 @@ forward_queue(struct worker *w, const struct snapshot_poll *poll, const struct s
 	struct port_counters *counters = &port->counters[w->id];
 	struct burst *burst = &w->burst;
 
+	w->busy_in = port;
+	w->busy_queue = poll->queue;
 	if (LIKELY(port->ops->rx_peek != NULL)) {
 		unsigned count = port->ops->rx_peek(port, poll->queue);
 
@@ -436,12 +441,38 @@ forward_queue(struct worker *w, const struct snapshot_poll *poll, const struct s
 	forward_decide(w, in, counters);
 	w->ports[poll->port].usual = w->list_count ? w->list_ports[0] : PORT_MAX;
 	/* While this burst is copied, what the next queue has comes closer. */
+	w->busy_out = after;
 	if (after->ops->rx_peek)
 		after->ops->rx_peek(after, next->queue);
 	forward_deliver(w);
 	port->ops->rx_done(port, poll->queue, burst);
 	worker_touch_rx(w, poll->port, poll->queue);
 	return burst->count;
+}
+
+void
+forward_abort(struct worker *w, const void *address)
+{
+	struct port *in = w->busy_in, *out = w->busy_out;
+	bool in_failed = in && in->ops->owns && in->ops->owns(in, address);
+
+	for (unsigned l = 0; l < w->list_count; l++) {
+		struct frame_list *list = &w->lists[w->list_ports[l]];
+		struct port *port = w->now->ports[w->list_ports[l]].port;
+
+		port->counters[w->id].drops[DROP_PORT_DOWN] += list->count;
+		list->count = 0;
+	}
+	w->list_count = 0;
+	if (in_failed)
+		in->ops->fail(in);
+	else if (out)
+		out->ops->fail(out);
+	/* An innocent sender gets its buffers back. */
+	if (in && !in_failed && w->burst.count) {
+		in->ops->rx_done(in, w->busy_queue, &w->burst);
+		worker_touch_rx(w, in->index, w->busy_queue);
+	}
 }
 
 unsigned
@@ -452,6 +483,7 @@ forward_injected(struct worker *w)
 	struct worker_inject inject;
 	const struct snapshot_port *in;
 
+	w->busy_in = NULL;
 	if (rte_ring_dequeue_elem(w->inject, &inject, sizeof(inject)))
 		return 0;
 	in = inject.port < w->now->port_count ? &w->now->ports[inject.port] : NULL;
@@ -481,6 +513,7 @@ send_handed(struct worker *w, const struct mbuf_note *note)
 	out = &w->now->ports[note->port];
 	if (!out->port || out->generation != note->generation)
 		return;
+	w->busy_out = out->port;
 	send_queue(w, out, note->queue, w->burst.frames, in_order, w->burst.count,
 		&out->port->counters[w->id], true);
 }
@@ -520,6 +553,8 @@ unsigned
 forward_handoff(struct worker *w)
 {
 	unsigned waiting = rte_ring_count(w->handoff), frames = 0;
+
+	w->busy_in = NULL;
 
 	/* All that is there at the start, not what arrives meanwhile. */
 	while (frames < waiting) {

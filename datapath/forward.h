@@ -14,6 +14,12 @@
 unsigned forward_queue(
 	struct worker *w, const struct snapshot_poll *poll, const struct snapshot_poll *next);
 
+/*
+ * worker: memory of a port was gone in the middle of a burst.  The port fails; the burst's other
+ * frames are given back and counted.
+ */
+void forward_abort(struct worker *w, const void *address);
+
 /* worker: forwards what the control thread injected; returns the number of frames. */
 unsigned forward_injected(struct worker *w);
 

@@ -5,6 +5,8 @@
 
 #include "datapath/port.h"
 
+_Thread_local unsigned port_worker;
+
 void
 port_init(struct port *port, const struct port_ops *ops, const char *name, unsigned rx_queues,
 	unsigned tx_queues)

@@ -101,6 +101,14 @@ struct port_ops {
 	bool (*rx_arm)(struct port *port, unsigned queue);
 	void (*rx_disarm)(struct port *port, unsigned queue);
 
+	/*
+	 * worker, optional: memory that frames were read from or written to is gone (lib/fault.h).
+	 * owns: is the address in this port's shared memory?  Runs in a signal handler.  fail: the
+	 * port is the one at fault; nothing of it is touched again until its control side acts.
+	 */
+	bool (*owns)(struct port *port, const void *address);
+	void (*fail)(struct port *port);
+
 	/* control thread: see 5 above. */
 	void (*destroy)(struct port *port);
 };
@@ -123,6 +131,9 @@ struct port {
 	/* datapath.c: the wake-up descriptors, -1 = none. */
 	int wake_fd[PORT_QUEUES_MAX];
 };
+
+/* The number of the calling worker; 0 on other threads. */
+extern _Thread_local unsigned port_worker;
 
 /* Zeroes the port and stores the constants.  Queues must be in range. */
 void port_init(struct port *port, const struct port_ops *ops, const char *name, unsigned rx_queues,

@@ -102,6 +102,7 @@ signal_peers(struct worker *w)
 static void
 flush(struct worker *w)
 {
+	w->busy_in = NULL;
 	for (unsigned t = 0; t < w->touched_count; t++) {
 		struct worker_port *notes = &w->ports[w->touched[t]];
 		struct port *port = w->now->ports[w->touched[t]].port;
@@ -109,6 +110,7 @@ flush(struct worker *w)
 
 		notes->tx_touched = 0;
 		notes->rx_touched = 0;
+		w->busy_out = port;
 		for (; tx && port->ops->tx_flush; tx &= tx - 1)
 			port->ops->tx_flush(port, (unsigned)__builtin_ctz(tx));
 		for (; rx && port->ops->rx_flush; rx &= rx - 1)
@@ -117,9 +119,22 @@ flush(struct worker *w)
 	w->touched_count = 0;
 }
 
-/* One turn over the worker's queues; returns the number of frames. */
+/* Is the address in the memory of a port that is being worked on?  In a signal handler. */
+static bool
+is_guest_memory(const void *address, void *arg)
+{
+	const struct worker *w = arg;
+	struct port *ports[] = {w->busy_in, w->busy_out};
+
+	for (unsigned i = 0; i < 2; i++)
+		if (ports[i] && ports[i]->ops->owns && ports[i]->ops->owns(ports[i], address))
+			return true;
+	return false;
+}
+
+/* One visit of everything that may bring frames; returns their number. */
 static unsigned
-turn(struct worker *w)
+visit(struct worker *w)
 {
 	const struct snapshot_worker *mine = &w->now->workers[w->id];
 	unsigned frames = 0;
@@ -132,8 +147,27 @@ turn(struct worker *w)
 	for (unsigned i = 0; i < mine->poll_count; i++)
 		frames += forward_queue(
 			w, &mine->poll[i], &mine->poll[i + 1 < mine->poll_count ? i + 1 : 0]);
+	return frames;
+}
+
+/* One turn; returns the number of frames. */
+static unsigned
+turn(struct worker *w)
+{
+	volatile unsigned frames = 0;
+	volatile bool visited = false;
+
+	while (FAULT_CAUGHT(&w->guard)) {
+		forward_abort(w, w->guard.address);
+		frames = 1;
+	}
+	if (!visited) {
+		visited = true;
+		frames = visit(w);
+	}
 	if (w->touched_count)
 		flush(w);
+	fault_end(&w->guard);
 	if (w->peers_touched)
 		signal_peers(w);
 	if (w->events_pending)
@@ -141,9 +175,8 @@ turn(struct worker *w)
 	return frames;
 }
 
-/* Asks all queues for wake-ups; true when one has work already. */
 static bool
-arm(struct worker *w)
+arm_queues(struct worker *w)
 {
 	const struct snapshot_worker *mine = &w->now->workers[w->id];
 	bool work = !rte_ring_empty(w->handoff) || !rte_ring_empty(w->inject) || w->events_pending;
@@ -151,9 +184,24 @@ arm(struct worker *w)
 	for (unsigned i = 0; i < mine->poll_count; i++) {
 		struct port *port = w->now->ports[mine->poll[i].port].port;
 
+		w->busy_out = port;
 		if (port->ops->rx_arm)
 			work |= port->ops->rx_arm(port, mine->poll[i].queue);
 	}
+	return work;
+}
+
+/* Asks all queues for wake-ups; true when one has work already. */
+static bool
+arm(struct worker *w)
+{
+	bool work;
+
+	w->busy_in = NULL;
+	while (FAULT_CAUGHT(&w->guard))
+		forward_abort(w, w->guard.address);
+	work = arm_queues(w);
+	fault_end(&w->guard);
 	return work;
 }
 
@@ -162,12 +210,17 @@ disarm(struct worker *w)
 {
 	const struct snapshot_worker *mine = &w->now->workers[w->id];
 
+	w->busy_in = NULL;
+	while (FAULT_CAUGHT(&w->guard))
+		forward_abort(w, w->guard.address);
 	for (unsigned i = 0; i < mine->poll_count; i++) {
 		struct port *port = w->now->ports[mine->poll[i].port].port;
 
+		w->busy_out = port;
 		if (port->ops->rx_disarm)
 			port->ops->rx_disarm(port, mine->poll[i].queue);
 	}
+	fault_end(&w->guard);
 }
 
 /*
@@ -259,6 +312,9 @@ worker_main(void *arg)
 	char name[16];
 
 	self = w;
+	port_worker = w->id;
+	w->guard.ours = is_guest_memory;
+	w->guard.arg = w;
 	snprintf(name, sizeof(name), "worker/%u", w->id);
 	pthread_setname_np(pthread_self(), name);
 	/* Gives the thread an lcore id, for the packet buffers' per-thread caches. */

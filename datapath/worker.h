@@ -19,6 +19,7 @@
 #include "datapath/frame.h"
 #include "datapath/offload.h"
 #include "datapath/snapshot.h"
+#include "lib/fault.h"
 
 #define WORKER_EVENTS  4096 /* entries of the ring to the control thread */
 #define WORKER_HANDOFF 4096 /* mbufs on their way to this worker */
@@ -93,6 +94,11 @@ struct worker {
 		uint64_t key;
 		uint64_t tsc;
 	} recent[WORKER_RECENT];
+
+	/* the burst under way: where it came from, where it is going; NULL = none */
+	struct port *busy_in, *busy_out;
+	unsigned busy_queue;
+	struct fault_guard guard;
 
 	/* one burst's decisions */
 	unsigned list_count;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/fault.h"
 #include "lib/fd.h"
 #include "vhost/connection.h"
 #include "vhost/vhost.h"
@@ -72,6 +73,23 @@ connection_deadline(evutil_socket_t fd, short what, void *arg)
 	connection_end(c, true, why);
 }
 
+/*
+ * Requests look at guest memory (indexes of a ring that starts, the inflight region), which can be
+ * gone by then.  A request left half way ends the connection, and with it all that it had begun.
+ */
+static int
+serve_guarded(struct connection *c, struct err *err)
+{
+	struct fault_guard guard = {0};
+	int rc;
+
+	if (FAULT_CAUGHT(&guard))
+		return err_set(err, -EFAULT, "%s", vring_broken_text(VRING_BROKEN_MEMORY));
+	rc = backend_serve(c->backend, c->fd, &c->reader, err);
+	fault_end(&guard);
+	return rc;
+}
+
 /* 1: served one.  0: no more there.  Negative: it ends. */
 static int
 message_serve(struct connection *c, struct err *err)
@@ -80,7 +98,7 @@ message_serve(struct connection *c, struct err *err)
 
 	if (rc <= 0)
 		return rc;
-	rc = backend_serve(c->backend, c->fd, &c->reader, err);
+	rc = serve_guarded(c, err);
 	message_reader_reset(&c->reader);
 	if (rc > 0)
 		c->events->refused(c->arg, err->text);
@@ -113,6 +131,12 @@ connection_readable(evutil_socket_t fd, short what, void *arg)
 		deadline_update(c);
 	if (served)
 		c->events->served(c->arg);
+}
+
+void
+connection_fail(struct connection *c, const char *why)
+{
+	connection_end(c, true, why);
 }
 
 int

@@ -53,6 +53,8 @@ int connection_open(struct connection *c, struct event_base *loop, int fd, struc
 
 /* Ends it without telling anybody; idempotent. */
 void connection_close(struct connection *c);
+/* Ends an open connection for a reason of ours; `closed` is called. */
+void connection_fail(struct connection *c, const char *why);
 
 static inline bool
 connection_is_open(const struct connection *c)

@@ -16,8 +16,10 @@ static inline struct vring *
 ring_published(struct port *port, unsigned index)
 {
 	struct vhost_rings *rings = (struct vhost_rings *)port;
+	struct vring *vr = atomic_load_explicit(&rings->ring[index], memory_order_acquire);
 
-	return atomic_load_explicit(&rings->ring[index], memory_order_acquire);
+	rings->seen[port_worker] = vr ? vr->memory : NULL;
+	return vr;
 }
 
 static inline struct vring *
@@ -147,6 +149,35 @@ vhost_rx_disarm(struct port *port, unsigned queue)
 		vring_split_disarm(vr);
 }
 
+/* In a signal handler: what is looked at was valid when the operation under way began. */
+static bool
+vhost_owns(struct port *port, const void *address)
+{
+	const struct guest_memory *memory = ((struct vhost_rings *)port)->seen[port_worker];
+
+	for (unsigned i = 0; memory && i < memory->count; i++) {
+		const struct guest_region *r = &memory->regions[i];
+
+		if ((uintptr_t)address - (uintptr_t)r->host < r->size)
+			return true;
+	}
+	return false;
+}
+
+static void
+vhost_fail(struct port *port)
+{
+	struct vhost_rings *rings = (struct vhost_rings *)port;
+
+	for (unsigned i = 0; i < VHOST_RINGS_MAX; i++) {
+		struct vring *vr = atomic_load_explicit(&rings->ring[i], memory_order_acquire);
+
+		if (vr)
+			vring_break(vr, VRING_BROKEN_MEMORY);
+	}
+	datapath_report_broken(port, 0, VRING_BROKEN_MEMORY);
+}
+
 const struct port_ops vhost_rings_ops = {
 	.type = "vhost-user",
 	.rx_peek = vhost_rx_peek,
@@ -158,6 +189,8 @@ const struct port_ops vhost_rings_ops = {
 	.rx_flush = vhost_rx_flush,
 	.rx_arm = vhost_rx_arm,
 	.rx_disarm = vhost_rx_disarm,
+	.owns = vhost_owns,
+	.fail = vhost_fail,
 };
 
 void

@@ -229,6 +229,10 @@ vhost_port_broken(struct port *port, unsigned queue, unsigned reason)
 	/* The ring itself says so more precisely, and perhaps it was replaced meanwhile. */
 	if (!backend_broken(&vp->backend, text, sizeof(text)))
 		return;
+	if (reason == VRING_BROKEN_MEMORY && connection_is_open(&vp->connection)) {
+		connection_fail(&vp->connection, vring_broken_text(VRING_BROKEN_MEMORY));
+		return;
+	}
 	vp->broken = true;
 	vhost_port_reason(vp, "%s", text);
 	log_warning("port %s: %s", port->name, text);

@@ -21,6 +21,8 @@ vring_broken_text(enum vring_broken reason)
 		return "the available index is ahead by more than the ring's size";
 	case VRING_BROKEN_HEAD:
 		return "a head index lies outside the ring";
+	case VRING_BROKEN_MEMORY:
+		return "the guest's memory is gone: its file was truncated";
 	case VRING_BROKEN_CHAIN:
 		return "a descriptor chain is longer than the ring";
 	}
@@ -78,11 +80,12 @@ vring_create(struct vring **vring, const struct vring_setup *setup)
 	vr->wrap = setup->next_wrap;
 	vr->signalled = packed ? 0 : setup->next;
 	atomic_init(&vr->call_fd, setup->call_fd);
+	/* Known to the caller before guest memory is touched, which may fault (lib/fault.h). */
+	*vring = vr;
 	if (packed)
 		vring_packed_disarm(vr);
 	else
 		vring_split_disarm(vr);
-	*vring = vr;
 	return 0;
 }
 

@@ -47,9 +47,10 @@ struct vring_setup {
 /* Why a ring is broken; the text is vring_broken_text(). */
 enum vring_broken {
 	VRING_OK,
-	VRING_BROKEN_AVAIL, /* available index ahead by more than the ring size */
-	VRING_BROKEN_HEAD,  /* head index outside the ring */
-	VRING_BROKEN_CHAIN, /* packed: a chain longer than the ring */
+	VRING_BROKEN_AVAIL,  /* available index ahead by more than the ring size */
+	VRING_BROKEN_HEAD,   /* head index outside the ring */
+	VRING_BROKEN_CHAIN,  /* packed: a chain longer than the ring */
+	VRING_BROKEN_MEMORY, /* guest memory is gone: its file was cut, or has no page to give */
 };
 
 const char *vring_broken_text(enum vring_broken reason);
