@@ -108,8 +108,8 @@ env_start(bool hugepages, bool pci, struct err *err)
 	}
 	if (r < 0)
 		return err_set(err, -rte_errno, "DPDK does not start: %s", rte_strerror(rte_errno));
-	if (!with_hugepages)
-		remove_runtime_dir();
+	/* Nothing is put there; gone now, it is gone too when the process is killed. */
+	remove_runtime_dir();
 	return 0;
 }
 
