@@ -619,6 +619,36 @@ test_delayed_call(void **state)
 	}
 }
 
+/* Chains become visible by publish, all of them, and not before. */
+static void
+test_publish(void **state)
+{
+	(void)state;
+	for (unsigned bits = 0; bits < 8; bits++) {
+		struct shape shape = {.packed = bits & 1, .in_order = bits & 2, .size = 16};
+		struct driver_buf bufs[2] = {{0x1000, 100}, {0x2000, 200}};
+		void *tokens[2] = {bufs, bufs};
+		struct chain chain;
+		struct pair p;
+
+		shape.start = DRIVER_RING_START(shape.packed);
+		pair_open(&p, &shape);
+		driver_ring_publish(p.ring);
+		assert_false(model_take(&p.model, &chain));
+		if (bits & 4)
+			driver_ring_add_burst(p.ring, bufs, tokens, 2, false);
+		else
+			driver_ring_add(p.ring, bufs, 1, 1, NULL);
+		driver_ring_add(p.ring, bufs, 2, 0, NULL);
+		assert_false(model_take(&p.model, &chain));
+		driver_ring_publish(p.ring);
+		for (unsigned i = 0; i < (bits & 4 ? 3u : 2u); i++)
+			assert_true(model_take(&p.model, &chain));
+		assert_false(model_take(&p.model, &chain));
+		pair_close(&p);
+	}
+}
+
 /* What a device must not give back stops the ring and reads nothing outside it. */
 static void
 test_bad_device(void **state)
@@ -749,6 +779,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_setup),
 		cmocka_unit_test(test_matrix),
+		cmocka_unit_test(test_publish),
 		cmocka_unit_test(test_suppressed),
 		cmocka_unit_test(test_delayed_call),
 		cmocka_unit_test(test_bad_device),

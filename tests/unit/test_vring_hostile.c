@@ -746,6 +746,25 @@ test_packed_any_id(void **state)
 	bystanders_close();
 }
 
+/* 2.8.6: the id of a chain stands in its last descriptor; what the others say does not matter. */
+static void
+test_packed_id_of_last(void **state)
+{
+	struct virtq_packed_desc *d;
+	struct guest g;
+
+	(void)state;
+	bystanders_open();
+	guest_open(&g, F(F_RING_PACKED), MEMORY_SIZE);
+	d = g.ring[1].desc;
+	d[1] = (struct virtq_packed_desc){BUF + 12, FRAME, 9, VIRTQ_PACKED_F_AVAIL};
+	d[0] = (struct virtq_packed_desc){BUF, 12, 7, VIRTQ_PACKED_F_AVAIL | NEXT};
+	assert_int_equal(hostile_forward(&g), 1);
+	assert_int_equal(guest_used(&g, 1, 0, 9), 0);
+	guest_close(&g);
+	bystanders_close();
+}
+
 /* A guest that receives onto its own rings harms itself only. */
 static void
 test_ring_as_buffer(void **state)
@@ -942,6 +961,7 @@ main(void)
 		cmocka_unit_test(test_bad_rings),
 		cmocka_unit_test(test_same_head_twice),
 		cmocka_unit_test(test_packed_any_id),
+		cmocka_unit_test(test_packed_id_of_last),
 		cmocka_unit_test(test_ring_as_buffer),
 		cmocka_unit_test(test_random_rings),
 		cmocka_unit_test(test_flickering_rings),
