@@ -4,7 +4,7 @@
 from harness.case import TestCase
 from harness.pair import IPV6, Pair
 
-MBIT = 1_000_000
+LEAST = 100_000  # bit/s: this is no measurement
 OFFLOADS = ("csum", "gso", "guest_csum", "guest_tso4", "guest_tso6", "guest_ecn", "guest_ufo",
             "host_tso4", "host_tso6", "host_ecn", "host_ufo")
 NO_OFFLOADS = {name: "off" for name in OFFLOADS}
@@ -41,7 +41,7 @@ class Devices(TestCase):
             self.pair.ping(count=3)
         self.pair.serve()
         for rate in self.pair.tcp("-P", 4):
-            self.assertGreater(rate, MBIT)
+            self.assertGreater(rate, LEAST)
         self.work()
         self.assertEqual(self.switch.port("vm1")["queues_used"], 2)
 

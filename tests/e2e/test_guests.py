@@ -5,7 +5,7 @@ from harness.case import TestCase
 from harness.pair import IPV4, IPV6, MACS, NAMES, Pair
 from harness.wait import wait_until
 
-MBIT = 1_000_000
+LEAST = 100_000  # bit/s: this is no measurement
 
 
 class Guests(TestCase):
@@ -30,18 +30,18 @@ class Guests(TestCase):
         for size in (56, 1452, 8000):
             self.pair.ping(size, address=IPV6[1])
         for rate in self.pair.tcp(addresses=IPV6):
-            self.assertGreater(rate, MBIT)
+            self.assertGreater(rate, LEAST)
 
     def test_tcp_with_offloads(self):
         self.pair.offloads("on")
         for rate in self.pair.tcp(seconds=2):
-            self.assertGreater(rate, MBIT)
+            self.assertGreater(rate, LEAST)
 
     def test_tcp_without_offloads(self):
         self.addCleanup(self.pair.offloads, "on")
         self.pair.offloads("off")
         for rate in self.pair.tcp(seconds=2):
-            self.assertGreater(rate, MBIT)
+            self.assertGreater(rate, LEAST)
         self.pair.transfer(4)
 
     def test_udp(self):
