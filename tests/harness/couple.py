@@ -101,14 +101,41 @@ class Couple:
         """The description of a virtio-user device."""
         return virtio_user(side, self.paths[side], **{**self.drivers[side], **changes})
 
+    def end(self, side):
+        """The description of the device that holds the files."""
+        return net_pcap(side, self.files(side, "in"), self.files(side, "out"))
+
     def devices(self):
-        ends = [net_pcap(side, self.files(side, "in"), self.files(side, "out")) for side in (0, 1)]
-        return [ends[0], self.driver(0), self.driver(1), ends[1]]
+        return [self.end(0), self.driver(0), self.driver(1), self.end(1)]
 
     def start(self):
         self.testpmd.start()
         self.wait_up()
         return self
+
+    def use_queues(self, queues):
+        """Makes both drivers use so many of their queue pairs; forwarding must be stopped."""
+        self.queues = queues
+        self.testpmd("port stop all")
+        for number in FILE_PORTS:
+            self.testpmd(f"port detach {number}")
+        for way in ("rxq", "txq"):
+            self.testpmd(f"port config all {way} {queues}")
+        for side in (0, 1):  # they get the numbers that are free: the same as before
+            self.testpmd(f"port attach {self.end(side)}")
+        self.testpmd("port start all")
+
+    def replace(self, side, **changes):
+        """Takes the virtio-user device away and attaches one with other properties."""
+        number = DRIVER_PORTS[side]
+        self.testpmd(f"port stop {number}")
+        self.testpmd(f"port detach {number}")
+        self.switch.wait_link(PORTS[side], "down")
+        said = self.testpmd(f"port attach {self.driver(side, **changes)}")
+        if f"Port {number} is attached" not in said:
+            raise Failed(said)
+        self.testpmd(f"port start {number}")
+        self.switch.wait_link(PORTS[side])
 
     def wait_up(self, seconds=20):
         for port in PORTS:
