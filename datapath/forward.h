@@ -23,7 +23,4 @@ void forward_abort(struct worker *w, const void *address);
 /* worker: forwards what the control thread injected; returns the number of frames. */
 unsigned forward_injected(struct worker *w);
 
-/* worker: delivers what other workers handed over; returns the number of frames. */
-unsigned forward_handoff(struct worker *w);
-
 #endif

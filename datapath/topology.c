@@ -12,176 +12,12 @@
 #include "datapath/worker.h"
 #include "lib/clock.h"
 
-#define STORM_BURST_FACTOR 2 /* tokens that may be saved up, in seconds of the rate */
-
-struct bridge_slot {
-	bool used;
-	struct bridge_settings settings;
-	struct fdb *fdb;
-};
-
-struct port_slot {
-	struct port *port; /* NULL = free */
-	struct port_settings settings;
-	uint32_t generation;
-	uint8_t worker[PORT_QUEUES_MAX]; /* of each queue pair */
-	uint32_t held;                   /* queue pairs on their way to another worker */
-	uint8_t last;                    /* the worker they leave */
-};
-
-static struct {
-	unsigned workers;
-	uint32_t generation;
-	struct bridge_slot bridges[BRIDGE_MAX];
-	struct port_slot ports[PORT_MAX];
-} topology;
-
-/* ---- snapshots ---- */
-
-void
-snapshot_free(struct snapshot *s)
-{
-	if (!s)
-		return;
-	for (unsigned b = 0; s->bridges && b < BRIDGE_MAX; b++)
-		free((void *)(uintptr_t)s->bridges[b].members);
-	for (unsigned w = 0; s->workers && w < s->worker_count; w++)
-		free((void *)(uintptr_t)s->workers[w].poll);
-	free(s->ports);
-	free(s->bridges);
-	free(s->workers);
-	free(s);
-}
-
-static unsigned
-port_slots(void)
-{
-	unsigned n = PORT_MAX;
-
-	while (n && !topology.ports[n - 1].port)
-		n--;
-	return n;
-}
-
-static void
-describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snapshot *s)
-{
-	const struct port_settings *set = &slot->settings;
-	struct rte_meter_srtcm_params storm = {.cir = set->storm_pps,
-		.cbs = (uint64_t)set->storm_pps * STORM_BURST_FACTOR,
-		.ebs = 0};
-
-	p->port = slot->port;
-	p->bridge = set->bridge >= 0 ? &s->bridges[set->bridge] : NULL;
-	p->generation = slot->generation;
-	p->vlan_mode = (uint8_t)set->vlan_mode;
-	p->priority_tags = (uint8_t)set->priority_tags;
-	p->all_vlans = vlan_set_is_empty(&set->trunks);
-	p->all_cvlans = vlan_set_is_empty(&set->cvlans);
-	p->tag = set->tag;
-	p->qinq_ethtype = set->qinq_ethtype ? set->qinq_ethtype : ETHERTYPE_QINQ;
-	p->max_len = set->mtu ? (uint32_t)set->mtu + ETHERNET_HEADER : UINT32_MAX - VLAN_TAG;
-	p->drop_reserved = set->drop_reserved;
-	p->mac_lock = set->mac_lock;
-	p->mac = set->mac;
-	p->trunks = set->trunks;
-	p->cvlans = set->cvlans;
-	p->storm = set->storm_pps && !rte_meter_srtcm_profile_config(&p->storm_profile, &storm);
-	memcpy(p->tx_worker, slot->worker, sizeof(p->tx_worker));
-	p->tx_held = slot->held;
-	p->tx_last = slot->last;
-}
-
-static int
-describe_bridge(struct snapshot_bridge *b, unsigned index)
-{
-	const struct bridge_slot *slot = &topology.bridges[index];
-	uint16_t *members;
-
-	b->fdb = slot->fdb;
-	b->forward_bpdu = slot->settings.forward_bpdu;
-	b->flood_vlans = slot->settings.flood_vlans;
-	b->has_flood_vlans = !vlan_set_is_empty(&b->flood_vlans);
-	for (unsigned p = 0; p < PORT_MAX; p++)
-		b->member_count +=
-			topology.ports[p].port && topology.ports[p].settings.bridge == (int)index;
-	members = calloc(b->member_count + 1u, sizeof(*members));
-	if (!members)
-		return -ENOMEM;
-	b->members = members;
-	for (unsigned p = 0; p < PORT_MAX; p++)
-		if (topology.ports[p].port && topology.ports[p].settings.bridge == (int)index)
-			*members++ = (uint16_t)p;
-	return 0;
-}
-
-/* The receive queues of one worker; held ones belong to nobody for a moment. */
-static int
-describe_worker(struct snapshot_worker *w, unsigned id, unsigned slots)
-{
-	struct snapshot_poll *poll = calloc(slots * PORT_QUEUES_MAX + 1, sizeof(*poll));
-
-	if (!poll)
-		return -ENOMEM;
-	w->poll = poll;
-	for (unsigned p = 0; p < slots; p++) {
-		const struct port_slot *slot = &topology.ports[p];
-
-		for (unsigned q = 0; slot->port && q < slot->port->rx_queues; q++) {
-			if (slot->worker[q] != id)
-				continue;
-			if (slot->held & 1u << q) {
-				w->hold = true;
-				continue;
-			}
-			poll[w->poll_count].port = (uint16_t)p;
-			poll[w->poll_count++].queue = (uint16_t)q;
-			if (slot->port->poll_us &&
-				(!w->sleep_us || slot->port->poll_us < w->sleep_us))
-				w->sleep_us = slot->port->poll_us;
-		}
-	}
-	return 0;
-}
-
-static struct snapshot *
-snapshot_build(void)
-{
-	struct snapshot *s = calloc(1, sizeof(*s));
-	unsigned slots = port_slots();
-	int r = 0;
-
-	if (!s)
-		return NULL;
-	s->port_count = slots;
-	s->worker_count = topology.workers;
-	s->ports = aligned_alloc(64, RTE_ALIGN((slots + 1) * sizeof(*s->ports), 64));
-	s->bridges = calloc(BRIDGE_MAX, sizeof(*s->bridges));
-	s->workers = calloc(topology.workers, sizeof(*s->workers));
-	if (!s->ports || !s->bridges || !s->workers) {
-		snapshot_free(s);
-		return NULL;
-	}
-	memset(s->ports, 0, (slots + 1) * sizeof(*s->ports));
-	for (unsigned b = 0; b < BRIDGE_MAX; b++)
-		if (topology.bridges[b].used)
-			r |= describe_bridge(&s->bridges[b], b);
-	for (unsigned p = 0; p < slots; p++)
-		if (topology.ports[p].port)
-			describe_port(&s->ports[p], &topology.ports[p], s);
-	for (unsigned w = 0; w < topology.workers; w++)
-		r |= describe_worker(&s->workers[w], w, slots);
-	if (r) {
-		snapshot_free(s);
-		return NULL;
-	}
-	return s;
-}
+static struct topology topology;
 
 static int
 publish(void)
 {
-	struct snapshot *s = snapshot_build();
+	struct snapshot *s = snapshot_build(&topology);
 
 	return s ? datapath_publish(s) : -ENOMEM;
 }
@@ -200,7 +36,7 @@ int
 topology_start(unsigned workers, struct snapshot **first, struct err *err)
 {
 	topology.workers = workers;
-	*first = snapshot_build();
+	*first = snapshot_build(&topology);
 	return *first ? 0 : err_set(err, -ENOMEM, "no memory to start");
 }
 

@@ -8,6 +8,28 @@
 
 #include "datapath/snapshot.h"
 
+struct bridge_slot {
+	bool used;
+	struct bridge_settings settings;
+	struct fdb *fdb;
+};
+
+struct port_slot {
+	struct port *port; /* NULL = free */
+	struct port_settings settings;
+	uint32_t generation;
+	uint8_t worker[PORT_QUEUES_MAX]; /* of each queue pair */
+	uint32_t held;                   /* queue pairs on their way to another worker */
+	uint8_t last;                    /* the worker they leave */
+};
+
+struct topology {
+	unsigned workers;
+	uint32_t generation;
+	struct bridge_slot bridges[BRIDGE_MAX];
+	struct port_slot ports[PORT_MAX];
+};
+
 struct rte_mempool;
 struct worker_inject;
 
@@ -20,7 +42,9 @@ void topology_learn(unsigned port, uint32_t generation, fdb_key key, uint32_t no
 void topology_age(uint32_t now_s);
 struct port *topology_port(unsigned index); /* NULL = free */
 
-void snapshot_free(struct snapshot *snapshot);
+/* A snapshot of what stands in the topology; NULL = no memory. */
+struct snapshot *snapshot_build(const struct topology *topology);
+void snapshot_free(struct snapshot *snapshot); /* NULL is fine */
 
 /* ---- what topology.c needs of datapath.c ---- */
 

@@ -13,6 +13,7 @@
 #include <rte_pause.h>
 
 #include "datapath/forward.h"
+#include "datapath/handoff.h"
 #include "datapath/worker.h"
 
 #define RECENT_MS       20  /* an address is reported again after this time */
@@ -141,7 +142,7 @@ visit(struct worker *w)
 
 	/* First what others handed over: a queue that came here goes on where it was. */
 	if (!rte_ring_empty(w->handoff) && !mine->hold)
-		frames += forward_handoff(w);
+		frames += handoff_receive(w);
 	if (__builtin_expect(!rte_ring_empty(w->inject), 0))
 		frames += forward_injected(w);
 	for (unsigned i = 0; i < mine->poll_count; i++)

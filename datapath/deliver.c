@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "datapath/classify.h"
+#include "datapath/deliver.h"
+#include "datapath/handoff.h"
+
+#define LIKELY(x)   __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+const uint8_t deliver_all[FRAME_BURST] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
+	17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39,
+	40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62,
+	63};
+
+void
+deliver_queue(struct worker *w, const struct snapshot_port *out, unsigned queue,
+	const struct frame *frames, const uint8_t *list, unsigned count,
+	struct port_counters *counters, bool handed)
+{
+	struct port *port = out->port;
+
+	if (!count)
+		return;
+	if (UNLIKELY(out->tx_worker[queue] != w->id || out->tx_held & 1u << queue) &&
+		!(handed && out->tx_held & 1u << queue && out->tx_last == w->id)) {
+		handoff_send(w, out, queue, out->tx_worker[queue], frames, list, count, counters);
+		return;
+	}
+	port->ops->tx(port, queue, frames, list, count, counters);
+	worker_touch_tx(w, port->index, queue);
+}
+
+/* Spreads frames over the port's queues: flows keep their queue. */
+static void
+send_frames(struct worker *w, const struct snapshot_port *out, const struct frame *frames,
+	const uint8_t *list, unsigned count, unsigned queues, struct port_counters *counters)
+{
+	uint8_t chosen[FRAME_BURST], part[FRAME_BURST];
+
+	if (LIKELY(queues == 1)) {
+		deliver_queue(w, out, 0, frames, list, count, counters, false);
+		return;
+	}
+	for (unsigned k = 0; k < count; k++)
+		chosen[k] = (uint8_t)(classify_flow_hash(&frames[list[k]]) % queues);
+	for (unsigned q = 0; q < queues; q++) {
+		unsigned n = 0;
+
+		for (unsigned k = 0; k < count; k++)
+			if (chosen[k] == q)
+				part[n++] = list[k];
+		deliver_queue(w, out, q, frames, part, n, counters, false);
+	}
+}
+
+/* A frame whose receiver can't do what it needs: in software, then on its way. */
+static void
+send_completed(struct worker *w, const struct snapshot_port *out, const struct frame *f,
+	unsigned accepts, unsigned queues, struct port_counters *counters)
+{
+	struct frame *made;
+	unsigned count;
+
+	if (offload_complete(w->offload, f, accepts, &made, &count)) {
+		counters->drops[DROP_NO_OFFLOAD]++;
+		return;
+	}
+	counters->tx_segmented += count - 1;
+	counters->tx_csum += count;
+	for (unsigned done = 0; done < count; done += FRAME_BURST) {
+		unsigned n = count - done < FRAME_BURST ? count - done : FRAME_BURST;
+
+		send_frames(w, out, made + done, deliver_all, n, queues, counters);
+	}
+}
+
+/* Second pass, for one destination. */
+static void
+deliver_list(struct worker *w, const struct snapshot_port *out, struct frame_list *list)
+{
+	struct port *port = out->port;
+	struct port_counters *counters = &port->counters[w->id];
+	unsigned accepts = atomic_load_explicit(&port->accepts, memory_order_relaxed);
+	unsigned queues = atomic_load_explicit(&port->tx_queues, memory_order_relaxed);
+	struct frame *frames = w->burst.frames;
+	unsigned kept = 0;
+
+	w->busy_out = port;
+	if (UNLIKELY(!queues)) {
+		counters->drops[DROP_PORT_DOWN] += list->count;
+		list->count = 0;
+		return;
+	}
+	for (unsigned k = 0; k < list->count; k++) {
+		unsigned i = list->index[k];
+		struct frame *f = &frames[i];
+
+		classify_form(out, f);
+		if (UNLIKELY(f->len > out->max_len + (f->tagged ? VLAN_TAG : 0)) &&
+			!(f->needs & OFFLOAD_GSO)) {
+			counters->drops[DROP_MTU]++;
+			continue;
+		}
+		if (UNLIKELY(f->needs & ~accepts)) {
+			/* What was collected goes first: frames of a flow stay in order. */
+			send_frames(w, out, frames, list->index, kept, queues, counters);
+			kept = 0;
+			send_completed(w, out, f, accepts, queues, counters);
+			continue;
+		}
+		list->index[kept++] = (uint8_t)i;
+	}
+	send_frames(w, out, frames, list->index, kept, queues, counters);
+	list->count = 0;
+}
+
+void
+deliver_burst(struct worker *w)
+{
+	for (unsigned l = 0; l < w->list_count; l++)
+		deliver_list(w, &w->now->ports[w->list_ports[l]], &w->lists[w->list_ports[l]]);
+	w->list_count = 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * deliver: the second pass over a burst.  Visits each destination once: brings the frames into the
+ * form in which they leave, does what the receiver can't do itself (datapath/offload.h), and hands
+ * them to the port, or to the worker that owns the port's queue (datapath/handoff.h).
+ */
+#ifndef DATAPATH_DELIVER_H
+#define DATAPATH_DELIVER_H
+
+#include "datapath/worker.h"
+
+/* worker: sends what decide_burst() put into the lists, and empties them. */
+void deliver_burst(struct worker *w);
+
+/*
+ * worker: sends frames, ready in form, through one queue of a port.  `handed`: they come from the
+ * hand-off ring.
+ */
+void deliver_queue(struct worker *w, const struct snapshot_port *out, unsigned queue,
+	const struct frame *frames, const uint8_t *list, unsigned count,
+	struct port_counters *counters, bool handed);
+
+/* The list that names a whole burst. */
+extern const uint8_t deliver_all[FRAME_BURST];
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "datapath/deliver.h"
+#include "datapath/handoff.h"
+#include "datapath/mbuf.h"
+
+void
+handoff_send(struct worker *w, const struct snapshot_port *out, unsigned queue, unsigned owner,
+	const struct frame *frames, const uint8_t *list, unsigned count,
+	struct port_counters *counters)
+{
+	struct rte_mempool *pool = atomic_load_explicit(&w->pool, memory_order_acquire);
+	struct worker *peer = w->peers[owner];
+
+	for (unsigned k = 0; k < count; k++) {
+		const struct frame *f = &frames[list[k]];
+		struct rte_mbuf *m = pool ? mbuf_from_frame(pool, f) : NULL;
+		struct mbuf_note *note;
+
+		if (!m) {
+			counters->drops[DROP_NO_MBUF]++;
+			continue;
+		}
+		note = mbuf_note(m);
+		note->port = out->port->index;
+		note->queue = (uint16_t)queue;
+		note->generation = out->generation;
+		if (rte_ring_enqueue(peer->handoff, m)) {
+			counters->drops[DROP_HANDOFF_FULL]++;
+			rte_pktmbuf_free(m);
+		}
+	}
+	w->peers_touched |= UINT64_C(1) << owner;
+}
+
+/* Sends a run of handed-over frames that have one destination. */
+static void
+send_handed(struct worker *w, const struct mbuf_note *note)
+{
+	const struct snapshot_port *out;
+
+	/* The port may be gone, or its place taken by another, since they were handed over. */
+	if (note->port >= w->now->port_count)
+		return;
+	out = &w->now->ports[note->port];
+	if (!out->port || out->generation != note->generation)
+		return;
+	w->busy_out = out->port;
+	deliver_queue(w, out, note->queue, w->burst.frames, deliver_all, w->burst.count,
+		&out->port->counters[w->id], true);
+}
+
+/* Delivers up to a burst of handed-over frames. */
+static unsigned
+receive_burst(struct worker *w)
+{
+	struct rte_mbuf *mbufs[FRAME_BURST];
+	struct burst *burst = &w->burst;
+	unsigned n = rte_ring_dequeue_burst(w->handoff, (void **)mbufs, FRAME_BURST, NULL);
+	unsigned first = 0; /* of the run that is being collected */
+
+	burst->count = 0;
+	burst->segs_used = 0;
+	for (unsigned k = 0; k < n; k++) {
+		const struct mbuf_note *note = mbuf_note(mbufs[k]), *run = mbuf_note(mbufs[first]);
+		bool same = note->port == run->port && note->queue == run->queue &&
+			    note->generation == run->generation;
+
+		if (same && mbuf_to_burst(mbufs[k], burst))
+			continue;
+		send_handed(w, run);
+		first = k;
+		burst->count = 0;
+		burst->segs_used = 0;
+		mbuf_to_burst(mbufs[k], burst);
+	}
+	if (n) {
+		send_handed(w, mbuf_note(mbufs[first]));
+		rte_pktmbuf_free_bulk(mbufs, n);
+	}
+	return n;
+}
+
+unsigned
+handoff_receive(struct worker *w)
+{
+	unsigned waiting = rte_ring_count(w->handoff), frames = 0;
+
+	w->busy_in = NULL;
+
+	/* All that is there at the start, not what arrives meanwhile. */
+	while (frames < waiting) {
+		unsigned n = receive_burst(w);
+
+		if (!n)
+			break;
+		frames += n;
+	}
+	return frames;
+}
