@@ -114,6 +114,14 @@ class OrdinaryUser(TestCase):
         add_vhost_ports(switch, 2)
         self.assertEqual(len(switch.rows("port", "show")), 2)
 
+    def test_leaves_nothing_of_dpdk(self):
+        """DPDK keeps an ordinary user's files in /tmp/dpdk."""
+        folder = pathlib.Path("/tmp/dpdk")
+        before = set(folder.iterdir()) if folder.exists() else None
+        switch = self.start()
+        self.assertEqual(switch.stop()[0], 0)
+        self.assertEqual(set(folder.iterdir()) if folder.exists() else None, before)
+
     def test_socket_below_xdg_runtime_dir(self):
         folder = self.bench.folder / "runtime"
         folder.mkdir(mode=0o700)

@@ -39,10 +39,10 @@ def choose(image):
     """Returns ("kvm" or "tcg", why)."""
     if not os.path.exists("/dev/kvm"):
         return "tcg", "there is no /dev/kvm"
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return "tcg", "/dev/kvm may not be opened: add yourself to group kvm"
     if not cpu_has_virtualisation():
         return "tcg", "/dev/kvm is there, but the CPU shows no hardware virtualisation (svm, vmx)"
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "tcg", "/dev/kvm may not be opened: add yourself to group kvm"
     if not boots(image):
         return "tcg", f"a stock kernel did not start under /dev/kvm within {PROBE_SECONDS} s"
     return "kvm", "a stock kernel starts under /dev/kvm"
