@@ -122,64 +122,96 @@ earliest(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Watches over the phase until all threads have ended. */
-static int
-supervise(struct crew *crew, const struct phase *phase, const struct crew_window *window,
-	unsigned running, struct err *err)
+static void
+set_stage(struct crew *crew, enum traffic_stage stage)
 {
-	uint64_t begun = clock_ns(), next_tick = begun + TICK_NS, now = begun;
-	uint64_t begin = begun + (uint64_t)((double)phase->settle * 1e9 / (double)phase->tsc_hz);
-	uint64_t end = begin + (uint64_t)((double)phase->measure * 1e9 / (double)phase->tsc_hz);
+	for (unsigned i = 0; i < crew->count; i++)
+		crew->traffic[i].stage = stage;
+}
+
+/* When something is to be done next, in ns of the monotonic clock. */
+struct timetable {
+	uint64_t begun, begin, end, tick;
+};
+
+/* The counting begins and ends. */
+static int
+change_stage(
+	struct crew *crew, struct timetable *at, const struct crew_window *window, struct err *err)
+{
+	uint64_t now = clock_ns();
 	int rc = 0;
 
-	if (!window)
-		begin = end = UINT64_MAX;
-	while (running) {
-		uint64_t until =
-			earliest(earliest(begin, end), earliest(next_tick, now + CHECK_NS));
+	if (now >= at->begin) {
+		/* What the window lasts is not shortened by a late start. */
+		at->end += now - at->begin;
+		at->begin = UINT64_MAX;
+		if (window)
+			rc = window->begin(window->arg, err);
+		set_stage(crew, TRAFFIC_MEASURE);
+	} else if (now >= at->end && at->begin == UINT64_MAX) {
+		at->end = UINT64_MAX;
+		if (window)
+			rc = window->end(window->arg, err);
+		set_stage(crew, TRAFFIC_DRAIN);
+	}
+	if (now >= at->tick) {
+		at->tick += TICK_NS;
+		tick(crew, at->begun);
+	}
+	return rc;
+}
 
-		if (wait_until(crew, until))
+/* Watches over the phase until all threads have ended. */
+static int
+supervise(struct crew *crew, struct timetable *at, const struct crew_window *window,
+	unsigned running, struct err *err)
+{
+	int rc = 0;
+
+	while (running) {
+		uint64_t next = at->begin == UINT64_MAX ? at->end : at->begin;
+		int failed;
+
+		if (wait_until(crew, earliest(earliest(next, at->tick), clock_ns() + CHECK_NS)))
 			running--;
-		now = clock_ns();
-		if (now >= begin) {
-			begin = UINT64_MAX;
-			rc = rc ? rc : window->begin(window->arg, err);
-		}
-		if (now >= end || (!running && end != UINT64_MAX)) {
-			end = UINT64_MAX;
-			rc = rc ? rc : window->end(window->arg, err);
-		}
-		if (now >= next_tick) {
-			next_tick += TICK_NS;
-			tick(crew, begun);
-		}
+		failed = running ? change_stage(crew, at, window, rc ? NULL : err) : 0;
+		rc = rc ? rc : failed;
 		if (!rc && crew->stopped && *crew->stopped)
 			rc = err_set(err, -EINTR, "interrupted");
 		if (!rc && !connected(crew))
 			rc = err_set(err, -EPIPE, "the switch closed a connection");
-		for (unsigned i = 0; rc && i < crew->count; i++)
-			crew->traffic[i].stop = true;
+		if (rc)
+			set_stage(crew, TRAFFIC_ABORT);
 	}
 	return rc;
 }
 
 int
-crew_run(struct crew *crew, const struct phase *phase, const struct crew_window *window,
-	struct err *err)
+crew_run(struct crew *crew, const struct phase *phase, double settle, double measure,
+	const struct crew_window *window, struct err *err)
 {
 	struct member members[CREW_MAX];
+	struct timetable at;
 	unsigned started;
 	int rc, failed;
 
 	for (unsigned i = 0; i < crew->count; i++) {
 		crew->traffic[i].phase = *phase;
-		crew->traffic[i].stop = false;
 		crew->traffic[i].progress = 0;
 	}
+	set_stage(crew, TRAFFIC_SETTLE);
 	rc = start_threads(crew, members, &started, err);
-	for (unsigned i = 0; rc && i < started; i++)
-		crew->traffic[i].stop = true;
-	failed = supervise(crew, phase, rc ? NULL : window, started, rc ? NULL : err);
+	if (rc)
+		set_stage(crew, TRAFFIC_ABORT);
+	at.begun = clock_ns();
+	at.begin = at.end = UINT64_MAX;
+	at.tick = at.begun + TICK_NS;
+	if (measure > 0 && !rc) {
+		at.begin = at.begun + (uint64_t)(settle * 1e9);
+		at.end = at.begin + (uint64_t)(measure * 1e9);
+	}
+	failed = supervise(crew, &at, window, started, rc ? NULL : err);
 	for (unsigned i = 0; i < started; i++)
 		pthread_join(crew->threads[i], NULL);
 	rc = rc ? rc : failed;

@@ -41,11 +41,12 @@ void crew_destroy(struct crew *crew);
 void crew_assign(struct crew *crew, struct endpoint *endpoints, unsigned pairs, bool any);
 
 /*
- * Runs a phase.  window may be NULL.  -EINTR when it was stopped, -EPIPE when a switch went away
+ * Runs a phase: so many seconds until counting begins, so many while it lasts.  Both are 0 for phases
+ * that end by a number of frames.  window may be NULL.  -EINTR when it was stopped, -EPIPE when a switch went away
  * meanwhile, -EPROTO when a ring was broken, or what the window's functions say.
  */
-int crew_run(struct crew *crew, const struct phase *phase, const struct crew_window *window,
-	struct err *err);
+int crew_run(struct crew *crew, const struct phase *phase, double settle, double measure,
+	const struct crew_window *window, struct err *err);
 
 /* Sums over the threads. */
 void crew_tally(const struct crew *crew, struct tally *sum);

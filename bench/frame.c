@@ -193,7 +193,7 @@ frame_build(uint8_t *flat, const struct frame_shape *s, const struct frame_path 
 	put_ethernet(flat + FRAME_AT, path, cursor);
 	put_ipv4(flat + s->l3, s, path);
 	put16(flat + s->data, (uint32_t)path->run << 8 | path->pair);
-	memcpy(flat + s->payload, payload + s->payload, end - s->payload);
+	memcpy(flat + s->payload, payload, end - s->payload);
 	store64(flat + s->data + MARK, stamp);
 	if (s->tail)
 		store64(flat + s->tail, stamp);

@@ -181,7 +181,7 @@ void frame_shape(struct frame_shape *shape, const struct frame_path *path, uint3
 void frame_build(uint8_t *flat, const struct frame_shape *shape, const struct frame_path *path,
 	const struct frame_cursor *cursor);
 
-/* The pseudo-random bytes that a frame's payload is a part of. */
+/* The bytes of a frame's payload, FRAME_MAX of them. */
 const uint8_t *frame_payload(const struct frame_path *path, uint64_t sequence);
 
 /* ---- checking ---- */

@@ -70,6 +70,7 @@ choose_features(const struct bench_options *o, enum frame_kind kind, struct gues
 	add_feature(tso, VIRTIO_NET_F_GUEST_TSO4, g);
 	add_feature(uso, VIRTIO_NET_F_HOST_USO, g);
 	add_feature(uso, VIRTIO_NET_F_GUEST_USO4, g);
+	add_feature(uso, VIRTIO_NET_F_GUEST_USO6, g);
 }
 
 static uint32_t
@@ -180,15 +181,12 @@ close_guests(struct stage *s)
 /* ---- phases ---- */
 
 static struct phase
-make_phase(struct stage *s, enum phase_kind kind, double seconds)
+make_phase(struct stage *s, enum phase_kind kind)
 {
-	double hz = (double)s->run->tsc_hz, settle = seconds * SETTLE_SHARE;
 	struct phase phase = {.kind = kind,
 		.two_way = s->options->load == BENCH_TWO_WAY,
 		.window = s->endpoints[0].guest->frames,
-		.settle = (uint64_t)((settle < SETTLE_S ? settle : SETTLE_S) * hz),
-		.measure = (uint64_t)(seconds * hz),
-		.quiet = (uint64_t)(QUIET_S * hz),
+		.quiet = (uint64_t)(QUIET_S * (double)s->run->tsc_hz),
 		.run = s->phases++,
 		.tsc_hz = s->run->tsc_hz};
 
@@ -196,9 +194,13 @@ make_phase(struct stage *s, enum phase_kind kind, double seconds)
 }
 
 static int
-run_phase(struct stage *s, const struct phase *phase, const struct crew_window *window)
+run_phase(struct stage *s, const struct phase *phase, double seconds,
+	const struct crew_window *window)
 {
-	return crew_run(&s->run->crew, phase, window, s->err);
+	double settle = seconds * SETTLE_SHARE;
+
+	return crew_run(&s->run->crew, phase, settle < SETTLE_S ? settle : SETTLE_S, seconds,
+		window, s->err);
 }
 
 /* Every guest sends from each of its addresses until the switch knows them all. */
@@ -210,15 +212,14 @@ make_known(struct stage *s)
 	const struct bench_meter *m = &s->run->meter;
 
 	for (unsigned round = 0; round < HELLO_ROUNDS; round++) {
-		struct phase phase = make_phase(s, PHASE_OPEN, 3600);
+		struct phase phase = make_phase(s, PHASE_OPEN);
 		struct tally tally;
 		int rc;
 
 		phase.two_way = true;
 		phase.rate = flows < 64 ? 1000 : HELLO_RATE;
 		phase.frames = flows;
-		phase.settle = 0;
-		rc = run_phase(s, &phase, NULL);
+		rc = run_phase(s, &phase, 0, NULL);
 		if (rc)
 			return rc;
 		crew_tally(&s->run->crew, &tally);
@@ -328,9 +329,9 @@ senders(const struct stage *s)
 static int
 measure_maximum(struct stage *s)
 {
-	struct phase phase = make_phase(s, PHASE_CLOSED, s->options->seconds);
+	struct phase phase = make_phase(s, PHASE_CLOSED);
 	const struct crew_window window = {window_begin, window_end, s};
-	int rc = run_phase(s, &phase, &window);
+	int rc = run_phase(s, &phase, s->options->seconds, &window);
 
 	if (!rc)
 		take_window(s);
@@ -340,14 +341,14 @@ measure_maximum(struct stage *s)
 static int
 measure_rate(struct stage *s, double rate, bool main_result)
 {
-	struct phase phase = make_phase(s, PHASE_OPEN, s->options->seconds);
+	struct phase phase = make_phase(s, PHASE_OPEN);
 	const struct crew_window window = {window_begin, window_end, s};
 	struct tally tally;
 	int rc;
 
 	phase.rate = rate / senders(s);
 	phase.latency = true;
-	rc = run_phase(s, &phase, main_result ? &window : NULL);
+	rc = run_phase(s, &phase, s->options->seconds, main_result ? &window : NULL);
 	if (rc)
 		return rc;
 	if (main_result) {

@@ -174,15 +174,15 @@ all_sent(const struct traffic *t)
 	return true;
 }
 
-/* Keeps the frames going until `end`, or until a phase of so many frames has sent them. */
+/* Keeps the frames going while a stage lasts, or until a phase of so many frames has sent them. */
 static void
-go_on(struct traffic *t, uint64_t end)
+go_on(struct traffic *t, enum traffic_stage stage)
 {
 	struct traffic_window *w = &t->window;
 	uint64_t now = __builtin_ia32_rdtsc();
 	unsigned rounds = 0;
 
-	while (now < end) {
+	while ((int)stage == atomic_load_explicit(&t->stage, memory_order_relaxed)) {
 		uint64_t before = now;
 		unsigned received = 0;
 
@@ -199,7 +199,7 @@ go_on(struct traffic *t, uint64_t end)
 			w->busy += now - before;
 		if (++rounds % 64)
 			continue;
-		if (t->stop || (t->phase.frames && all_sent(t)))
+		if (t->phase.frames && all_sent(t))
 			break;
 		sum(t, &w->frames, &w->bytes);
 		atomic_store_explicit(&t->progress, w->frames, memory_order_relaxed);
@@ -224,7 +224,7 @@ drain(struct traffic *t)
 {
 	uint64_t last = __builtin_ia32_rdtsc(), now = last;
 
-	while (!everything_back(t) && now - last < t->phase.quiet) {
+	while (!everything_back(t) && now - last < t->phase.quiet && t->stage != TRAFFIC_ABORT) {
 		unsigned received = 0;
 
 		for (unsigned i = 0; i < t->count; i++)
@@ -261,16 +261,16 @@ traffic_run(struct traffic *t)
 	start = __builtin_ia32_rdtsc();
 	for (unsigned i = 0; i < t->count; i++)
 		t->endpoints[i].start_tsc = start;
-	go_on(t, start + phase->settle);
+	go_on(t, TRAFFIC_SETTLE);
 	memset(&t->window, 0, sizeof(t->window));
 	t->window.cycles = __builtin_ia32_rdtsc();
 	sum(t, &frames, &bytes);
-	go_on(t, t->window.cycles + phase->measure);
+	go_on(t, TRAFFIC_MEASURE);
 	t->window.cycles = __builtin_ia32_rdtsc() - t->window.cycles;
 	sum(t, &t->window.frames, &t->window.bytes);
 	t->window.frames -= frames;
 	t->window.bytes -= bytes;
-	if (phase->kind == PHASE_OPEN && !t->stop)
+	if (phase->kind == PHASE_OPEN)
 		count_unsent(t, __builtin_ia32_rdtsc() - start);
 	drain(t);
 	for (unsigned i = 0; i < t->count; i++) {

@@ -76,14 +76,21 @@ enum phase_kind { PHASE_CLOSED, PHASE_OPEN };
 struct phase {
 	enum phase_kind kind;
 	bool two_way;
-	double rate;              /* open: frames/s of each guest that sends */
-	unsigned window;          /* closed: frames on the way of each guest that sends */
-	uint64_t settle, measure; /* TSC cycles; counting begins behind the first */
+	double rate;     /* open: frames/s of each guest that sends */
+	unsigned window; /* closed: frames on the way of each guest that sends */
 	uint64_t quiet;  /* TSC cycles without a frame after which what is missing is lost */
 	uint64_t frames; /* open: end after so many of each guest; 0 = by time */
 	uint8_t run;     /* marks the frames of the phase */
 	bool latency;    /* open: record it */
 	uint64_t tsc_hz;
+};
+
+/* What a phase is in; each comes after the one before it, some may be left out. */
+enum traffic_stage {
+	TRAFFIC_SETTLE,  /* frames go, nothing counts for the rates */
+	TRAFFIC_MEASURE, /* the window */
+	TRAFFIC_DRAIN,   /* no further frames leave */
+	TRAFFIC_ABORT,   /* end at once */
 };
 
 /* Sums over the guests of a thread, within the time that counts. */
@@ -101,7 +108,7 @@ struct traffic {
 	struct traffic_window window;
 	struct histogram latency;  /* TSC cycles from the time a frame was due to its arrival */
 	uint64_t late;             /* most TSC cycles by which frames left after they were due */
-	_Atomic bool stop;         /* ends the phase early */
+	_Atomic int stage;         /* set by the thread that waits */
 	_Atomic uint64_t progress; /* frames received so far */
 	bool broken;               /* a ring holds what it must not */
 };
@@ -111,7 +118,10 @@ void traffic_mix_single(struct traffic_mix *mix, uint32_t size);
 void traffic_mix_imix(struct traffic_mix *mix);
 double traffic_mix_mean(const struct traffic_mix *mix);
 
-/* Runs a phase on the calling thread until it is over and everything has arrived or is lost. */
+/*
+ * Runs a phase on the calling thread: until `stage` says that it is over, or a phase of so many
+ * frames has sent them, and then until everything has arrived or is lost.
+ */
 void traffic_run(struct traffic *traffic);
 
 #endif

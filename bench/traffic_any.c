@@ -64,10 +64,11 @@ is_expected(struct endpoint *e, const struct driver_used *used, unsigned count, 
 		return false;
 	d = head_difference(used->token, s, e->in.tagged, &words, stamp);
 	if (s->tail) {
-		uint32_t sample = s->payload + e->sample % (s->payload_length - 7);
+		uint32_t sample = e->sample % (s->payload_length - 7);
 
 		d |= chain_load64(used, size, s->tail) ^ stamp;
-		d |= chain_load64(used, size, sample) ^ load64(frame_payload(&e->in, 0) + sample);
+		d |= chain_load64(used, size, s->payload + sample) ^
+		     load64(frame_payload(&e->in, 0) + sample);
 		e->sample += SAMPLE_STEP;
 	}
 	return !d;

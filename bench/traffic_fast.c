@@ -70,10 +70,8 @@ reading_take(struct reading *r, const struct driver_used *used, const uint8_t *p
 	d = head_difference(buffer, &r->shape, tagged, &r->words, stamp);
 	d |= used->len ^ r->bytes;
 	if (tail) {
-		uint32_t sample = r->shape.payload + r->sample;
-
 		d |= load64(buffer + r->shape.tail) ^ stamp;
-		d |= load64(buffer + sample) ^ load64(payload + sample);
+		d |= load64(buffer + r->shape.payload + r->sample) ^ load64(payload + r->sample);
 		r->sample = sample_step(r->sample, &r->shape);
 	}
 	if (__builtin_expect(d != 0, 0))
