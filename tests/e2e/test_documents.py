@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What README.md and configs/ tell people to type does what they say it does."""
 
+import json
 import os
 import pathlib
 import re
@@ -119,7 +120,7 @@ class Words(TestCase):
             for line in commands(name):
                 words = shlex.split(re.split(r"[|>&]|\s#", line)[0].replace(
                     "$XDG_RUNTIME_DIR", "/run/user/1000"))
-                if words[:1] != ["patchbay"]:
+                if words[:1] != ["patchbay"] or words[1] == "bench":
                     continue
                 with self.subTest(line=line):
                     done = run(CLIENT, "--socket", "/nonexistent/socket", *words[1:], check=False,
@@ -262,15 +263,33 @@ class Uplink(TestCase):
 
 @requires_root
 @requires_own_run
-@requires(shutil.which("dpdk-testpmd"), "dpdk-testpmd is missing: apt-get install dpdk")
 class Measure(TestCase):
     """Use 3, without virtual machines."""
 
-    def test_frames_go_round(self):
+    def switch(self):
         words = shlex.split(command("README.md", "patchbayd --workers"))
         words[words.index("--workers") + 1] = str(CPU)
         words[words.index("--config") + 1] = str(ROOT / "configs/bench.yaml")
-        switch = switch_for(self.bench, *words[1:])
+        return switch_for(self.bench, *words[1:])
+
+    @requires(len(os.sched_getaffinity(0)) > 1, "one CPU: the switch and its traffic need two")
+    def test_bench(self):
+        """By a daemon of its own, and by the sockets of one that runs."""
+        lines = [line for line in commands("README.md") if line.startswith("patchbay bench")]
+        self.assertEqual(len(lines), 2)
+        for number, line in enumerate(lines):
+            if number:
+                self.switch()
+            done = run(CLIENT, "--json", *shlex.split(line)[1:], "seconds=0.3", timeout=60)
+            results = json.loads(done.stdout)["results"]
+            self.assertEqual([row["size"] for row in results], [64, 1500])
+            for row in results:
+                self.assertGreater(row["frames"]["received"], 0)
+                self.assertEqual(row["frames"]["lost"], 0)
+
+    @requires(shutil.which("dpdk-testpmd"), "dpdk-testpmd is missing: apt-get install dpdk")
+    def test_testpmd(self):
+        switch = self.switch()
         line = command("README.md", "dpdk-testpmd")
         line = line.replace("0@0,1@0", ",".join(f"{n}@{min(os.sched_getaffinity(0))}"
                                                 for n in (0, 1)))
