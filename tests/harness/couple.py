@@ -23,6 +23,7 @@ ALL_PORTS = (0, 1, 2, 3)
 # One sender has at most this many frames on their way: a ring of 256 never runs out of buffers.
 OUTSTANDING = 64
 SILENCE_SECONDS = 5
+CALM_ATTEMPTS = 5
 
 
 @functools.lru_cache(4)
@@ -101,12 +102,21 @@ class Couple:
         """The description of a virtio-user device."""
         return virtio_user(side, self.paths[side], **{**self.drivers[side], **changes})
 
-    def end(self, side):
+    def end(self, side, endless=False):
         """The description of the device that holds the files."""
-        return net_pcap(side, self.files(side, "in"), self.files(side, "out"))
+        out = ["/dev/null"] * self.queues if endless else self.files(side, "out")
+        return net_pcap(side, self.files(side, "in"), out, endless)
 
     def devices(self):
         return [self.end(0), self.driver(0), self.driver(1), self.end(1)]
+
+    def change_ends(self, endless=False):
+        """Attaches the files anew; the devices get the numbers that are free: the same ones."""
+        for number in FILE_PORTS:
+            self.testpmd(f"port stop {number}")
+            self.testpmd(f"port detach {number}")
+        for side in (0, 1):
+            self.testpmd(f"port attach {self.end(side, endless)}")
 
     def start(self):
         self.testpmd.start()
@@ -117,12 +127,10 @@ class Couple:
         """Makes both drivers use so many of their queue pairs; forwarding must be stopped."""
         self.queues = queues
         self.testpmd("port stop all")
-        for number in FILE_PORTS:
-            self.testpmd(f"port detach {number}")
+        self.change_ends()
+        self.testpmd("port stop all")
         for way in ("rxq", "txq"):
             self.testpmd(f"port config all {way} {queues}")
-        for side in (0, 1):  # they get the numbers that are free: the same as before
-            self.testpmd(f"port attach {self.end(side)}")
         self.testpmd("port start all")
 
     def replace(self, side, **changes):
@@ -176,6 +184,39 @@ class Couple:
         for side in (0, 1):
             self.compare(side, frames[1 - side])
         self.count(before, [len(some) for some in frames])
+
+    def flood(self, frames):
+        """Sends frames both ways without end; calm() ends it."""
+        self.load(frames)
+        self.change_ends(endless=True)
+        self.testpmd("port start all")
+        self.testpmd.forward(*ALL_PORTS)
+
+    def await_flow(self, count=1000, seconds=20):
+        """Waits until so many more frames have come by each port."""
+        before = [row["tx_packets"] for row in self.counters()]
+        wait_until(lambda: all(row["tx_packets"] - some >= count
+                               for row, some in zip(self.counters(), before)), seconds,
+                   lambda: f"{count} more frames by each port: {self.rows()}")
+
+    def calm(self):
+        """Ends flood(), and empties the rings: frames sent behind what is in them have arrived."""
+        self.testpmd("stop")
+        self.change_ends()
+        marks = [pcap.datagrams(MACS[1 - side], MACS[side], [60], seed=99) for side in (0, 1)]
+        for _ in range(CALM_ATTEMPTS):
+            self.load(marks)
+            self.testpmd("port start all")
+            self.testpmd.forward(*ALL_PORTS)
+            try:
+                wait_until(lambda: all(marks[1 - side][0] in self.arrived(side)[0]
+                                       for side in (0, 1)), 2, "mark")
+                return
+            except Timeout:  # the ring was too full for it
+                continue
+            finally:
+                self.testpmd("stop")
+        raise Failed(f"the rings are not empty\n{self.rows()}")
 
     def await_bytes(self, wanted):
         """Waits until so much has left by the files, or nothing more comes."""

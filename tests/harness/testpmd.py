@@ -33,9 +33,9 @@ def virtio_user(number, path, **properties):
     return ",".join(words + [f"{key}={value}" for key, value in properties.items()])
 
 
-def net_pcap(number, rx=(), tx=()):
-    """A device that receives files and sends to files, one of each for each queue."""
-    words = [f"net_pcap{number}"]
+def net_pcap(number, rx, tx, endless=False):
+    """A device that receives files (once, or over and over) and sends to files, one per queue."""
+    words = [f"net_pcap{number}"] + (["infinite_rx=1"] if endless else [])
     return ",".join(words + [f"rx_pcap={path}" for path in rx] + [f"tx_pcap={path}" for path in tx])
 
 
@@ -102,8 +102,11 @@ class Testpmd:
         self.terminal = -1
 
     def start(self):
-        """Starts it and waits for its prompt: all its devices are up."""
         self.spawn()
+        return self.ready()
+
+    def ready(self):
+        """Waits for its prompt: all its devices are up."""
         said = self.expect(0, START_SECONDS, "prompt")
         if "Start ports failed" in said:
             raise Failed(f"{PROGRAM}: {said}")
