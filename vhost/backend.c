@@ -109,18 +109,18 @@ backend_init(struct backend *b, struct vhost_rings *rings, const struct backend_
 void
 backend_disconnect(struct backend *b)
 {
+	static const struct inflight_region none;
+
 	backend_rings_stop(b, BACKEND_RINGS_ALL);
 	for (unsigned i = 0; i < VHOST_RINGS_MAX; i++) {
-		fd_close(&b->ring[i].kick_fd);
-		fd_close(&b->ring[i].call_fd);
+		backend_fd_replace(b, &b->ring[i].kick_fd, -1);
+		backend_fd_replace(b, &b->ring[i].call_fd, -1);
 		fd_close(&b->ring[i].err_fd);
 		ring_init(&b->ring[i]);
 	}
-	guest_memory_release(b->memory);
-	b->memory = NULL;
-	dirty_log_destroy(b->log);
-	b->log = NULL;
-	inflight_region_unmap(&b->inflight);
+	backend_memory_replace(b, NULL);
+	backend_log_replace(b, NULL);
+	backend_inflight_replace(b, &none);
 	b->features_set = false;
 	b->features = b->protocol = 0;
 	b->status = 0;

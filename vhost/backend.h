@@ -66,6 +66,12 @@ struct backend {
 	struct dirty_log *log;
 	struct inflight_region inflight;
 
+	/*
+	 * A worker hung inside a ring when it was stopped: nothing that it may still use is ever closed
+	 * or unmapped again.
+	 */
+	bool hung;
+
 	char waiting[160]; /* why a ring that should run does not; "" = none */
 	uint64_t calls;    /* by rings that were stopped */
 };

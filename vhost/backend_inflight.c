@@ -29,8 +29,7 @@ inflight_switch(struct backend *b, const struct vhost_inflight *given, int fd, s
 	if (rc)
 		return rc;
 	backend_rings_stop(b, BACKEND_RINGS_ALL);
-	inflight_region_unmap(&b->inflight);
-	b->inflight = region;
+	backend_inflight_replace(b, &region);
 	return backend_rings_start(b, err);
 }
 

@@ -26,7 +26,7 @@ backend_set_log_base(struct backend *b, struct exchange *x, struct err *err)
 {
 	const struct vhost_log *l = &x->payload->log;
 	uint64_t needed = log_size_needed(b->memory);
-	struct dirty_log *log, *old = b->log;
+	struct dirty_log *log;
 	int rc;
 
 	if (l->mmap_size < needed)
@@ -37,8 +37,7 @@ backend_set_log_base(struct backend *b, struct exchange *x, struct err *err)
 	if (rc)
 		return rc;
 	backend_rings_stop(b, BACKEND_RINGS_ALL);
-	b->log = log;
-	dirty_log_destroy(old);
+	backend_log_replace(b, log);
 	return backend_rings_start(b, err);
 }
 

@@ -12,11 +12,8 @@
 static int
 memory_switch(struct backend *b, struct guest_memory *memory, struct err *err)
 {
-	struct guest_memory *old = b->memory;
-
 	backend_rings_stop(b, BACKEND_RINGS_ALL);
-	b->memory = memory;
-	guest_memory_release(old);
+	backend_memory_replace(b, memory);
 	return backend_rings_start(b, err);
 }
 

@@ -88,8 +88,7 @@ backend_set_vring_kick(struct backend *b, struct exchange *x, struct err *err)
 		return rc;
 	ring = &b->ring[index];
 	backend_rings_stop(b, UINT32_C(1) << index);
-	fd_close(&ring->kick_fd);
-	ring->kick_fd = fd < 0 ? timer : fd_take(&x->request->fds[0]);
+	backend_fd_replace(b, &ring->kick_fd, fd < 0 ? timer : fd_take(&x->request->fds[0]));
 	ring->kicked = true;
 	return backend_rings_start(b, err);
 }
@@ -111,12 +110,12 @@ backend_set_vring_call(struct backend *b, struct exchange *x, struct err *err)
 	if (ring->vring) {
 		vring_set_call(ring->vring, ring->call_fd);
 		if (old >= 0 && datapath_synchronize())
-			old = -1; /* a worker hangs and may still write to it: leave it open */
+			b->hung = true;
 		/* A call that went to the old one between its last reader and us is not lost. */
 		if (ring->call_fd >= 0)
 			eventfd_write(ring->call_fd, 1);
 	}
-	fd_close(&old);
+	backend_fd_replace(b, &old, -1);
 	return 0;
 }
 

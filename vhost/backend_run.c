@@ -60,10 +60,50 @@ backend_rings_stop(struct backend *b, uint32_t mask)
 		if (mask >> i & 1)
 			datapath_port_watch(&b->rings->port, i / 2, -1);
 	vhost_rings_stop(b->rings, mask, stopped);
-	for (unsigned i = 0; i < VHOST_RINGS_MAX; i++)
-		if (mask >> i & 1)
-			ring_retire(b, &b->ring[i]);
+	for (unsigned i = 0; i < VHOST_RINGS_MAX; i++) {
+		if (!(mask >> i & 1))
+			continue;
+		/* Not given back: see vhost/port_vhost.h. */
+		if (!stopped[i]) {
+			b->hung = true;
+			b->ring[i].vring = NULL;
+			continue;
+		}
+		ring_retire(b, &b->ring[i]);
+	}
 	port_update(b);
+}
+
+void
+backend_fd_replace(struct backend *b, int *fd, int with)
+{
+	if (!b->hung)
+		fd_close(fd);
+	*fd = with;
+}
+
+void
+backend_memory_replace(struct backend *b, struct guest_memory *with)
+{
+	if (!b->hung)
+		guest_memory_release(b->memory);
+	b->memory = with;
+}
+
+void
+backend_log_replace(struct backend *b, struct dirty_log *with)
+{
+	if (!b->hung)
+		dirty_log_destroy(b->log);
+	b->log = with;
+}
+
+void
+backend_inflight_replace(struct backend *b, const struct inflight_region *with)
+{
+	if (!b->hung)
+		inflight_region_unmap(&b->inflight);
+	b->inflight = *with;
 }
 
 static bool
@@ -98,6 +138,21 @@ ring_place(const struct backend *b, struct backend_ring *ring, struct vring_setu
 			inflight, b->features, ring->size, setup->next, setup->next_wrap);
 }
 
+/*
+ * What the dirty log needs.  A packed ring is marked used in the descriptor ring, while the address
+ * that front ends give for the log is that of the device's event structure.
+ */
+static void
+ring_log(const struct backend *b, const struct backend_ring *ring, struct vring_setup *setup)
+{
+	setup->log = b->log;
+	setup->log_used = ring->addr.flags >> VHOST_VRING_F_LOG & 1;
+	setup->used_gpa = ring->addr.log_guest_addr;
+	if (backend_packed(b) &&
+		!guest_memory_user_to_guest(b->memory, ring->addr.desc_user_addr, &setup->used_gpa))
+		setup->log_used = false;
+}
+
 static int
 ring_start(struct backend *b, unsigned index, struct err *err)
 {
@@ -115,11 +170,8 @@ ring_start(struct backend *b, unsigned index, struct err *err)
 	rc = backend_ring_translate(b, index, &ring->addr, ring->size, &setup, err);
 	if (rc)
 		return rc;
-	if (b->features & VIRTIO_BIT(VHOST_F_LOG_ALL)) {
-		setup.log = b->log;
-		setup.used_gpa = ring->addr.log_guest_addr;
-		setup.log_used = ring->addr.flags >> VHOST_VRING_F_LOG & 1;
-	}
+	if (b->features & VIRTIO_BIT(VHOST_F_LOG_ALL))
+		ring_log(b, ring, &setup);
 	setup.inflight = inflight_region_queue(&b->inflight, index, ring->size, backend_packed(b));
 	ring_place(b, ring, &setup);
 	if (backend_packed(b) && setup.next >= ring->size)
@@ -182,5 +234,5 @@ backend_ring_reset(struct backend *b, unsigned index)
 	backend_rings_stop(b, UINT32_C(1) << index);
 	ring->kicked = false;
 	ring->broken = false;
-	fd_close(&ring->kick_fd);
+	backend_fd_replace(b, &ring->kick_fd, -1);
 }

@@ -80,9 +80,18 @@ uint32_t backend_rings_running(const struct backend *b);
 
 /*
  * Stops those of the mask that run, with one grace period; they remember where they were.  What they
- * used (descriptors, memory, log) is free to be closed or unmapped when this returns.
+ * used is free to be given up when this returns, by the functions below.
  */
 void backend_rings_stop(struct backend *b, uint32_t mask);
+
+/*
+ * Put something in the place of what stopped rings used, and close or unmap the old, unless a worker
+ * hangs with it.
+ */
+void backend_fd_replace(struct backend *b, int *fd, int with);
+void backend_memory_replace(struct backend *b, struct guest_memory *with);
+void backend_log_replace(struct backend *b, struct dirty_log *with);
+void backend_inflight_replace(struct backend *b, const struct inflight_region *with);
 
 /*
  * Starts every ring that can run and does not.  A ring whose addresses are not in the memory waits

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * dirty: the bitmap of guest pages written by us, for live migration (vhost-user specification,
- * "Migration"): one bit per 4,096-byte page, set before the write becomes visible to the guest.
+ * "Migration"): one bit per 4,096-byte page, set after the page was written.  (The other way round the
+ * front end could fetch the bit and copy the page before the write.)
  */
 #ifndef VHOST_DIRTY_H
 #define VHOST_DIRTY_H
@@ -29,7 +30,10 @@ int dirty_log_create(
 /* control thread: no ring uses it any more.  NULL is fine. */
 void dirty_log_destroy(struct dirty_log *log);
 
-/* worker: marks [gpa, gpa + len). */
+/*
+ * worker: marks [gpa, gpa + len), which was written.  The atomic operation also orders: the writes
+ * before it can be seen by whoever takes the bit; a look whether it is set already would not do.
+ */
 static inline void
 dirty_log_mark(const struct dirty_log *log, uint64_t gpa, uint64_t len)
 {
@@ -41,8 +45,7 @@ dirty_log_mark(const struct dirty_log *log, uint64_t gpa, uint64_t len)
 
 		if (byte >= log->size)
 			return;
-		if (!(__atomic_load_n(&log->bits[byte], __ATOMIC_RELAXED) & bit))
-			__atomic_fetch_or(&log->bits[byte], bit, __ATOMIC_RELAXED);
+		__atomic_fetch_or(&log->bits[byte], bit, __ATOMIC_SEQ_CST);
 	}
 }
 

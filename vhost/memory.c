@@ -328,3 +328,17 @@ guest_memory_from_guest(const struct guest_memory *memory, uint64_t gpa, uint64_
 	}
 	return NULL;
 }
+
+bool
+guest_memory_user_to_guest(const struct guest_memory *memory, uint64_t uva, uint64_t *gpa)
+{
+	for (unsigned i = 0; memory && i < memory->count; i++) {
+		const struct guest_region *r = &memory->regions[i];
+
+		if (uva - r->uva < r->size) {
+			*gpa = r->gpa + (uva - r->uva);
+			return true;
+		}
+	}
+	return false;
+}

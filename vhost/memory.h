@@ -59,6 +59,9 @@ void *guest_memory_from_user(const struct guest_memory *memory, uint64_t uva, ui
 /* control thread: as above for guest physical addresses. */
 void *guest_memory_from_guest(const struct guest_memory *memory, uint64_t gpa, uint64_t len);
 
+/* control thread: the guest physical address of a front-end address; false when no region has it. */
+bool guest_memory_user_to_guest(const struct guest_memory *memory, uint64_t uva, uint64_t *gpa);
+
 /*
  * Builds a table from one message.  fds[i] belongs to regions[i]; the descriptors stay the
  * caller's.  -EINVAL with a text (overlap, wrap, size 0, file too short, not mappable), -ENOMEM.

@@ -305,7 +305,8 @@ test_dirty_log(void **state)
 	assert_int_equal(fakes.published, PEER_RINGS);
 	vr = t.backend.ring[0].vring;
 	assert_true(vr->setup.log_used);
-	assert_int_equal(vr->setup.used_gpa, 0x8000);
+	/* A packed ring is marked used where its descriptors are. */
+	assert_int_equal(vr->setup.used_gpa, t.peer.packed ? 0 : 0x8000);
 	assert_false(t.backend.ring[1].vring->setup.log_used);
 	assert_ptr_equal(t.backend.ring[1].vring->setup.log, vr->setup.log);
 	/* Page 9 is bit 1 of the second byte, 4,096 bytes into the file and no further. */
@@ -496,7 +497,7 @@ main(void)
 		SPLIT(test_call_changes),
 		BOTH(test_memory_replaced),
 		BOTH(test_memory_slots),
-		SPLIT(test_dirty_log),
+		BOTH(test_dirty_log),
 		BOTH(test_inflight),
 		PACKED(test_inflight_recover),
 		BOTH(test_reset),
