@@ -162,10 +162,13 @@ arrived(struct run *run, unsigned which, const struct probe_found *found, size_t
 	}
 	if (!run->first_ns)
 		run->first_ns = now;
+	if (found->number < from->tracks[found->stream].first)
+		return; /* a straggler from before the count began */
 	if (end->arrival_ns && now - end->arrival_ns > end->gap_ns)
 		end->gap_ns = now - end->arrival_ns;
 	end->arrival_ns = now;
 	end->bytes += len;
+	end->arrived++;
 	histogram_add(end->latency, now - found->time_ns);
 	track_note(&from->tracks[found->stream], found->number, found->cells);
 }
@@ -200,7 +203,6 @@ receive_all(struct run *run, unsigned which)
 		}
 		driver_net_flush(end->net, q);
 	}
-	end->arrived += count;
 	return count;
 }
 

@@ -224,8 +224,8 @@ set_flag(struct options *o, int id)
 }
 
 /*
- * Half of the receiver's ring: a frame that is merged from several buffers counts as often (2,048
- * bytes are what driver_net.h makes of them).
+ * Half of one ring, since a switch may send everything to one.  A frame that is merged from several
+ * buffers counts as often (driver_net.h makes them of 2,048 bytes).
  */
 static uint64_t
 default_window(const struct options *o)
@@ -236,7 +236,7 @@ default_window(const struct options *o)
 		o->ring_features & VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) && i < o->size_count; i++)
 		if ((o->sizes[i] + VIRTIO_NET_HDR_LEN + 2047) / 2048 > most)
 			most = (o->sizes[i] + VIRTIO_NET_HDR_LEN + 2047) / 2048;
-	return half > most ? half / most * o->queues : o->queues;
+	return half > most ? half / most : 1;
 }
 
 void

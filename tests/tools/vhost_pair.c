@@ -152,7 +152,8 @@ report_direction(const struct run *run, const char *name, unsigned from, double 
 		(unsigned long long)b->arrived, (unsigned long long)b->bytes,
 		(double)b->arrived / seconds, (double)b->bytes * 8 / seconds / 1e9,
 		(double)b->gap_ns / 1e6);
-	printf("\"latency_us\": {\"p50\": %.1f, \"p99\": %.1f, \"p99.9\": %.1f, \"max\": %.1f}",
+	printf("\"latency_us\": {\"p10\": %.1f, \"p50\": %.1f, \"p99\": %.1f, \"p99.9\": %.1f, \"max\": %.1f}",
+		(double)histogram_quantile(b->latency, 0.1) / 1e3,
 		(double)histogram_quantile(b->latency, 0.5) / 1e3,
 		(double)histogram_quantile(b->latency, 0.99) / 1e3,
 		(double)histogram_quantile(b->latency, 0.999) / 1e3, (double)b->latency->max / 1e3);
