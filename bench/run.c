@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/ceiling.h"
+#include "bench/machine.h"
 #include "bench/run.h"
 
 #define HELLO_RATE    200000 /* frames/s of each guest, while addresses become known */
@@ -11,6 +13,7 @@
 #define SETTLE_SHARE  0.2 /* of the time measured, and */
 #define SETTLE_S      0.5 /* at most */
 #define CONNECT_MS    10000
+#define CEILING_S     0.3  /* at most */
 #define OFFLOAD_ABOVE 1518 /* bytes of a frame that no segmentation is needed for, tag included */
 
 /* One case while it runs. */
@@ -364,6 +367,48 @@ measure_rate(struct stage *s, double rate, bool main_result)
 	return take_latency(s, rate);
 }
 
+/* A CPU that the traffic leaves alone; its own when there is no other. */
+static uint16_t
+other_cpu(const struct bench_options *o)
+{
+	uint16_t allowed[BENCH_CPUS_MAX];
+	unsigned count = machine_cpus(allowed, BENCH_CPUS_MAX);
+
+	for (unsigned i = count; i-- > 0;) {
+		bool used = false;
+
+		for (unsigned k = 0; k < o->cpu_count; k++)
+			used |= o->cpus[k] == allowed[i];
+		if (!used)
+			return allowed[i];
+	}
+	return o->cpus[0];
+}
+
+static int
+measure_ceiling(struct stage *s)
+{
+	const struct bench_options *o = s->options;
+	struct bench_result *r = s->result;
+	struct ceiling_options c = {.pair = s->endpoints,
+		.two_way = o->load == BENCH_TWO_WAY,
+		.any = s->run->crew.traffic[0].any,
+		.cpu = o->cpus[0],
+		.device_cpu = other_cpu(o),
+		.tsc_hz = s->run->tsc_hz,
+		.seconds = o->seconds < CEILING_S ? o->seconds : CEILING_S,
+		.stopped = s->run->crew.stopped};
+	int rc;
+
+	choose_guest(o, &s->mix, &c.guest);
+	rc = ceiling_measure(&c, &r->ceiling_cycles, s->err);
+	if (rc)
+		return err_prefix(s->err, "the traffic side alone");
+	if (r->ceiling_cycles > 0)
+		r->ceiling = (double)s->run->tsc_hz / r->ceiling_cycles * s->run->crew.count;
+	return 0;
+}
+
 static int
 measure(struct stage *s)
 {
@@ -398,6 +443,8 @@ bench_run_case(struct bench_run *run, uint32_t size, struct bench_result *result
 	if (!s.endpoints)
 		return err_set(err, -ENOMEM, "out of memory");
 	rc = open_guests(&s);
+	if (!rc)
+		rc = measure_ceiling(&s);
 	if (!rc)
 		rc = make_known(&s);
 	if (!rc)

@@ -49,9 +49,24 @@ traffic_judge(struct endpoint *e, const uint8_t *flat, uint32_t bytes)
 	case FRAME_GOOD:
 		break;
 	}
+	e->arrivals.next = e->expected.sequence;
 	sequence_arrived(&e->arrivals, number);
 	frame_cursor_set(&e->expected, &e->in, e->arrivals.next);
 	return e->arrivals.duplicates == duplicates;
+}
+
+void
+traffic_record(struct traffic *t, const struct endpoint *e, uint64_t first, unsigned count)
+{
+	const struct endpoint *from = e->peer;
+	double due = (double)(first - from->begun) * from->interval;
+	uint64_t now = __builtin_ia32_rdtsc();
+
+	for (unsigned i = 0; i < count; i++, due += from->interval) {
+		uint64_t at = from->start_tsc + (uint64_t)due;
+
+		histogram_add(&t->latency, now > at ? now - at : 0);
+	}
 }
 
 /* ---- begin and end of a phase ---- */
@@ -92,11 +107,14 @@ prepare(struct endpoint *e, const struct phase *phase, bool first)
 	e->credit = e->sends && phase->kind == PHASE_CLOSED ? phase->window : 0;
 	e->interval = phase->rate > 0 ? (double)phase->tsc_hz / phase->rate : 0;
 	build_frames(e);
+	head_init(&e->out_head, &e->out_shapes[0], &e->out, &e->next);
+	head_init(&e->in_head, &e->in_shapes[0], &e->in, &e->expected);
 }
 
 static void
 conclude(struct endpoint *e)
 {
+	e->arrivals.next = e->expected.sequence;
 	sequence_end(&e->arrivals, e->peer->next.sequence);
 	e->tally.lost = e->arrivals.missing;
 	e->tally.duplicates = e->arrivals.duplicates;
@@ -126,13 +144,13 @@ frames_due(struct traffic *t, struct endpoint *e, uint64_t now)
 }
 
 static unsigned
-send_some(struct traffic *t, struct endpoint *e, uint64_t now)
+send_some(struct traffic *t, const struct traffic_steps *steps, struct endpoint *e, uint64_t now)
 {
 	unsigned n;
 
 	if (t->phase.kind == PHASE_OPEN)
-		return traffic_send(e, frames_due(t, e, now));
-	n = traffic_send(e, e->credit);
+		return steps->send(e, frames_due(t, e, now));
+	n = steps->send(e, e->credit);
 	e->credit -= n;
 	return n;
 }
@@ -141,17 +159,16 @@ send_some(struct traffic *t, struct endpoint *e, uint64_t now)
 static unsigned
 turn(struct traffic *t, struct endpoint *e, uint64_t now, bool draining)
 {
+	const struct traffic_steps *steps = t->any ? &traffic_steps_any : &traffic_steps_fast;
 	unsigned n;
 
-	if (t->any)
-		n = traffic_receive_any(e, &t->phase, t);
-	else if (e->returns && !draining)
-		n = traffic_return(e);
+	if (e->returns && steps->give_back && !draining)
+		n = steps->give_back(e);
 	else
-		n = traffic_receive(e, &t->phase, t);
+		n = steps->receive(e, &t->phase, t);
 	if (!draining && ((e->sends && t->phase.kind == PHASE_OPEN) || e->credit))
-		send_some(t, e, now);
-	traffic_reclaim(e, !t->any && e->returns);
+		send_some(t, steps, e, now);
+	steps->reclaim(e, e->returns);
 	return n;
 }
 
@@ -184,7 +201,7 @@ go_on(struct traffic *t, enum traffic_stage stage)
 
 	while ((int)stage == atomic_load_explicit(&t->stage, memory_order_relaxed)) {
 		uint64_t before = now;
-		unsigned received = 0;
+		unsigned received = 0, full = 0;
 
 		for (unsigned i = 0; i < t->count; i++) {
 			struct endpoint *e = &t->endpoints[i];
@@ -192,11 +209,18 @@ go_on(struct traffic *t, enum traffic_stage stage)
 
 			received += n;
 			w->turns += n > 0;
-			w->full += n >= e->burst;
+			full += n >= e->burst;
 		}
+		w->full += full;
 		now = __builtin_ia32_rdtsc();
 		if (received)
 			w->busy += now - before;
+		if (t->phase.full_rounds && full >= t->count / (2 - t->phase.two_way))
+			histogram_add(&t->rounds, (now - before) * TRAFFIC_ROUND_SCALE / received);
+		if (t->on_round) {
+			t->on_round(t->arg);
+			now = __builtin_ia32_rdtsc();
+		}
 		if (++rounds % 64)
 			continue;
 		if (t->phase.frames && all_sent(t))
@@ -213,7 +237,7 @@ everything_back(const struct traffic *t)
 		const struct endpoint *e = &t->endpoints[i];
 
 		if (driver_ring_in_flight(e->guest->tx) || e->arrivals.missing ||
-			e->arrivals.next != e->peer->next.sequence)
+			e->expected.sequence != e->peer->next.sequence)
 			return false;
 	}
 	return true;
@@ -229,6 +253,8 @@ drain(struct traffic *t)
 
 		for (unsigned i = 0; i < t->count; i++)
 			received += turn(t, &t->endpoints[i], now, true);
+		if (t->on_round)
+			t->on_round(t->arg);
 		now = __builtin_ia32_rdtsc();
 		if (received)
 			last = now;
@@ -254,6 +280,7 @@ traffic_run(struct traffic *t)
 	uint64_t start, frames, bytes;
 
 	histogram_clear(&t->latency);
+	histogram_clear(&t->rounds);
 	t->late = 0;
 	t->broken = false;
 	for (unsigned i = 0; i < t->count; i++)

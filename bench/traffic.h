@@ -23,11 +23,13 @@
 
 #include "bench/frame.h"
 #include "bench/guest.h"
+#include "bench/head.h"
 #include "bench/histogram.h"
 #include "bench/sequence.h"
 
-#define TRAFFIC_BURST_MAX 64
-#define TRAFFIC_SIZES     3 /* lengths in a mix */
+#define TRAFFIC_BURST_MAX   64
+#define TRAFFIC_SIZES       3 /* lengths in a mix */
+#define TRAFFIC_ROUND_SCALE 64
 
 /* What one guest saw and did in a phase. */
 struct tally {
@@ -56,6 +58,7 @@ struct endpoint {
 	unsigned burst;
 
 	struct frame_cursor next, expected; /* of the next frame sent, received */
+	struct head out_head, in_head;      /* of these frames, for those of one length */
 	struct sequence arrivals;
 	uint32_t sample; /* where the next sample of a payload is taken */
 	struct tally tally;
@@ -76,12 +79,13 @@ enum phase_kind { PHASE_CLOSED, PHASE_OPEN };
 struct phase {
 	enum phase_kind kind;
 	bool two_way;
-	double rate;     /* open: frames/s of each guest that sends */
-	unsigned window; /* closed: frames on the way of each guest that sends */
-	uint64_t quiet;  /* TSC cycles without a frame after which what is missing is lost */
-	uint64_t frames; /* open: end after so many of each guest; 0 = by time */
-	uint8_t run;     /* marks the frames of the phase */
-	bool latency;    /* open: record it */
+	double rate;      /* open: frames/s of each guest that sends */
+	unsigned window;  /* closed: frames on the way of each guest that sends */
+	uint64_t quiet;   /* TSC cycles without a frame after which what is missing is lost */
+	uint64_t frames;  /* open: end after so many of each guest; 0 = by time */
+	uint8_t run;      /* marks the frames of the phase */
+	bool latency;     /* open: record it */
+	bool full_rounds; /* record the cycles of rounds in which all guests found whole bursts */
 	uint64_t tsc_hz;
 };
 
@@ -106,9 +110,12 @@ struct traffic {
 	struct phase phase;
 	bool any; /* frames of several buffers or lengths, or full verification */
 	struct traffic_window window;
-	struct histogram latency;  /* TSC cycles from the time a frame was due to its arrival */
-	uint64_t late;             /* most TSC cycles by which frames left after they were due */
-	_Atomic int stage;         /* set by the thread that waits */
+	struct histogram latency; /* TSC cycles from the time a frame was due to its arrival */
+	struct histogram rounds;  /* cycles per frame of full rounds, times TRAFFIC_ROUND_SCALE */
+	uint64_t late;            /* most TSC cycles by which frames left after they were due */
+	_Atomic int stage;        /* set by the thread that waits */
+	void (*on_round)(void *arg); /* called by the thread after each round; NULL = nothing */
+	void *arg;
 	_Atomic uint64_t progress; /* frames received so far */
 	bool broken;               /* a ring holds what it must not */
 };

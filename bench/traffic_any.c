@@ -52,17 +52,33 @@ chain_is_full(const struct driver_used *used, unsigned count, uint32_t size)
 	return true;
 }
 
+/* Bits that differ from what is expected in the headers, and in the first stamp. */
+static uint64_t
+head_difference(const uint8_t *buffer, const struct frame_shape *s, const struct frame_path *path,
+	const struct frame_cursor *at)
+{
+	struct frame_macs macs = frame_macs(path, at->mac);
+	uint64_t d = (load64(buffer) & s->header_mask) ^ s->header;
+
+	d |= load64(buffer + FRAME_AT) ^ macs.first;
+	d |= load32(buffer + FRAME_AT + 8) ^ macs.last;
+	if (path->tagged)
+		d |= load32(buffer + FRAME_AT + 12) ^ frame_tag(at->vlan + 1);
+	d |= load64(buffer + s->l3 + 12) ^ s->addresses;
+	d |= load64(buffer + s->data - 6) ^ s->mark;
+	return d | (load64(buffer + s->data + 2) ^ frame_stamp(at->sequence));
+}
+
 static bool
 is_expected(struct endpoint *e, const struct driver_used *used, unsigned count, uint32_t bytes)
 {
 	const struct frame_shape *s = shape_of(e->in_shapes, e, bytes - FRAME_AT);
 	uint64_t stamp = frame_stamp(e->expected.sequence), d;
 	uint32_t size = e->guest->pool.size;
-	struct flow_words words = flow_words(&e->in, &e->expected);
 
 	if (!s || e->verify_full || !chain_is_full(used, count, size))
 		return false;
-	d = head_difference(used->token, s, e->in.tagged, &words, stamp);
+	d = head_difference(used->token, s, &e->in, &e->expected);
 	if (s->tail) {
 		uint32_t sample = e->sample % (s->payload_length - 7);
 
@@ -84,7 +100,6 @@ receive_frame(struct endpoint *e, const struct driver_used *used, unsigned count
 		bytes += used[i].len <= size ? used[i].len : 0;
 	if (is_expected(e, used, count, bytes)) {
 		frame_cursor_step(&e->expected, &e->in);
-		e->arrivals.next = e->expected.sequence;
 	} else if (bytes > sizeof(flat) || !chain_is_full(used, count, size)) {
 		e->tally.corrupt++;
 		return false;
@@ -123,18 +138,8 @@ post(struct guest *g, const struct driver_used *used, unsigned count)
 	guest_publish(g, g->rx);
 }
 
-static void
-record_one(struct traffic *t, const struct endpoint *e, uint64_t number)
-{
-	const struct endpoint *from = e->peer;
-	uint64_t now = __builtin_ia32_rdtsc(),
-		 at = from->start_tsc + (uint64_t)((double)(number - from->begun) * from->interval);
-
-	histogram_add(&t->latency, now > at ? now - at : 0);
-}
-
-unsigned
-traffic_receive_any(struct endpoint *e, const struct phase *phase, struct traffic *t)
+static unsigned
+receive_any(struct endpoint *e, const struct phase *phase, struct traffic *t)
 {
 	struct guest *g = e->guest;
 	struct driver_used used[GUEST_CHAIN_MAX + TRAFFIC_BURST_MAX];
@@ -154,7 +159,7 @@ traffic_receive_any(struct endpoint *e, const struct phase *phase, struct traffi
 			if (phase->kind == PHASE_CLOSED)
 				(e->returns ? e : e->peer)->credit++;
 			if (phase->latency)
-				record_one(t, e, number);
+				traffic_record(t, e, number, 1);
 		}
 		i += count;
 		frames++;
@@ -177,7 +182,7 @@ frame_renew(struct endpoint *e, uint8_t *buffer)
 		l3 - FRAME_AT + ((uint32_t)buffer[l3 + 2] << 8 | buffer[l3 + 3]); /* of IPv4 */
 	const struct frame_shape *s = shape_of(e->out_shapes, e, length);
 	uint64_t stamp = frame_stamp(e->next.sequence);
-	struct flow_words words = flow_words(&e->out, &e->next);
+	struct frame_macs macs = frame_macs(&e->out, e->next.mac);
 
 	if (e->out.shifted) {
 		static __thread uint8_t flat[FRAME_ROOM];
@@ -186,7 +191,11 @@ frame_renew(struct endpoint *e, uint8_t *buffer)
 		guest_scatter(g, buffer, flat, FRAME_AT + s->length);
 		return FRAME_AT + s->length;
 	}
-	head_write(buffer, s, e->out.tagged, &words, stamp);
+	store64(buffer + FRAME_AT, macs.first);
+	store32(buffer + FRAME_AT + 8, macs.last);
+	if (e->out.tagged)
+		store32(buffer + FRAME_AT + 12, frame_tag(e->next.vlan + 1));
+	store64(buffer + s->data + 2, stamp);
 	if (s->tail && s->tail % g->pool.size + 8 <= g->pool.size)
 		store64(buffer + s->tail / g->pool.size * g->pool.stride + s->tail % g->pool.size,
 			stamp);
@@ -197,8 +206,8 @@ frame_renew(struct endpoint *e, uint8_t *buffer)
 	return FRAME_AT + s->length;
 }
 
-unsigned
-traffic_send(struct endpoint *e, unsigned count)
+static unsigned
+send_any(struct endpoint *e, unsigned count)
 {
 	struct guest *g = e->guest;
 	unsigned idle = guest_idle_count(g), n;
@@ -225,3 +234,15 @@ traffic_send(struct endpoint *e, unsigned count)
 	guest_publish(g, g->tx);
 	return n;
 }
+
+static void
+reclaim(struct endpoint *e, bool back)
+{
+	struct driver_used used[TRAFFIC_BURST_MAX];
+	unsigned n = driver_ring_collect(e->guest->tx, used, e->burst);
+
+	for (unsigned i = 0; i < n; i++)
+		guest_idle_put(e->guest, used[i].token);
+}
+
+const struct traffic_steps traffic_steps_any = {NULL, receive_any, send_any, reclaim};

@@ -4,271 +4,350 @@
  * per variant, so that the loops hold nothing a variant does not need.
  */
 #include "bench/traffic_check.h"
+#include "vhost/driver_burst.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
-struct burst {
-	struct driver_buf bufs[TRAFFIC_BURST_MAX];
-	void *tokens[TRAFFIC_BURST_MAX];
-	unsigned count;
+/* What differs between the loops. */
+struct variant {
+	unsigned vectors; /* of a head */
+	bool flows;       /* more than one */
+	bool tail;        /* frames have a second stamp, and payload to take samples of */
+	bool tagged;
 };
 
-INLINE void
-burst_add(struct burst *b, const struct guest_pool *pool, uint8_t *buffer, uint32_t length)
+/* Guest physical address of a buffer, less its address here. */
+INLINE uint64_t
+to_gpa(const struct guest *g)
 {
-	b->tokens[b->count] = buffer;
-	b->bufs[b->count].gpa = pool->gpa + (uint64_t)(buffer - pool->host);
-	b->bufs[b->count++].len = length;
+	return g->pool.gpa - (uintptr_t)g->pool.host;
 }
 
-/* Posts buffers of the burst; there is always room: each came out of this ring or of `tx` before. */
 INLINE void
-burst_post(struct guest *g, struct burst *b)
+post(struct guest *g, uint8_t *const *buffers, unsigned count)
 {
-	driver_ring_add_burst(g->rx, b->bufs, b->tokens, b->count, true);
+	driver_burst_add(g->rx, buffers, count, to_gpa(g), g->pool.size, true);
 	guest_publish(g, g->rx);
 }
 
-/* What a loop over received frames keeps at hand. */
-struct reading {
-	struct frame_shape shape;
-	struct frame_path path;
+/* ---- one direction of a path, in registers as far as they go ---- */
+
+struct lane {
+	struct head head;
+	const struct frame_path *path;
+	const struct frame_shape *shape;
 	struct frame_cursor at;
-	struct flow_words words;
-	uint32_t bytes, sample;
 };
 
 INLINE void
-reading_begin(struct reading *r, const struct endpoint *e)
+lane_step(struct lane *l, const struct variant v)
 {
-	r->shape = e->in_shapes[0];
-	r->path = e->in;
-	r->at = e->expected;
-	r->words = flow_words(&r->path, &r->at);
-	r->bytes = FRAME_AT + r->shape.length;
-	r->sample = e->sample;
+	head_step(&l->head, v.vectors);
+	if (v.flows)
+		frame_cursor_step(&l->at, l->path);
+	else
+		l->at.sequence++;
+}
+
+INLINE struct lane
+lane_in(const struct endpoint *e)
+{
+	return (struct lane){e->in_head, &e->in, &e->in_shapes[0], e->expected};
 }
 
 INLINE void
-reading_end(const struct reading *r, struct endpoint *e)
+lane_in_end(struct endpoint *e, const struct lane *l)
 {
-	e->expected = r->at;
-	e->arrivals.next = r->at.sequence;
-	e->sample = r->sample;
+	e->in_head = l->head;
+	e->expected = l->at;
+}
+
+INLINE struct lane
+lane_out(const struct endpoint *e)
+{
+	return (struct lane){e->out_head, &e->out, &e->out_shapes[0], e->next};
+}
+
+INLINE void
+lane_out_end(struct endpoint *e, const struct lane *l)
+{
+	e->out_head = l->head;
+	e->next = l->at;
+}
+
+/* Where the sample of a frame is taken. */
+INLINE uint32_t
+sample_at(const struct lane *l)
+{
+	return (uint32_t)(l->at.sequence * SAMPLE_STEP) % (l->shape->payload_length - 7);
 }
 
 /* Is it the frame that is expected?  Then the next one is expected. */
 INLINE bool
-reading_take(struct reading *r, const struct driver_used *used, const uint8_t *payload, bool flows,
-	bool tail, bool tagged)
+lane_read(struct lane *l, const uint8_t *buffer, uint32_t length, const uint8_t *payload,
+	const struct variant v)
 {
-	const uint8_t *buffer = used->token;
-	uint64_t stamp = frame_stamp(r->at.sequence), d;
+	bool same;
 
-	if (flows)
-		r->words = flow_words(&r->path, &r->at);
-	d = head_difference(buffer, &r->shape, tagged, &r->words, stamp);
-	d |= used->len ^ r->bytes;
-	if (tail) {
-		d |= load64(buffer + r->shape.tail) ^ stamp;
-		d |= load64(buffer + r->shape.payload + r->sample) ^ load64(payload + r->sample);
-		r->sample = sample_step(r->sample, &r->shape);
+	if (v.flows)
+		head_flow(&l->head, l->path, &l->at, v.tagged);
+	same = head_matches(&l->head, buffer, v.vectors) & (length == FRAME_AT + l->shape->length);
+	if (v.tail) {
+		uint32_t sample = sample_at(l);
+
+		same &= load64(buffer + l->shape->tail) == frame_stamp(l->at.sequence);
+		same &= load64(buffer + l->shape->payload + sample) == load64(payload + sample);
 	}
-	if (__builtin_expect(d != 0, 0))
+	if (__builtin_expect(!same, 0))
 		return false;
-	if (flows)
-		frame_cursor_step(&r->at, &r->path);
-	else
-		r->at.sequence++;
+	lane_step(l, v);
 	return true;
 }
 
-/* Another frame than expected. */
+INLINE void
+lane_write(struct lane *l, uint8_t *buffer, const struct variant v)
+{
+	if (v.flows)
+		head_flow(&l->head, l->path, &l->at, v.tagged);
+	head_write(&l->head, buffer, v.vectors);
+	if (v.tail)
+		store64(buffer + l->shape->tail, frame_stamp(l->at.sequence));
+	lane_step(l, v);
+}
+
+/* Another frame than expected: true when it counts all the same. */
 static bool __attribute__((noinline))
-take_other(struct endpoint *e, struct reading *r, const struct driver_used *used)
+take_other(struct endpoint *e, const uint8_t *buffer, uint32_t length)
 {
 	bool taken;
 
-	reading_end(r, e);
-	taken = used->len <= e->guest->pool.size && traffic_judge(e, used->token, used->len);
-	reading_begin(r, e);
+	taken = length <= e->guest->pool.size && traffic_judge(e, buffer, length);
+	head_init(&e->in_head, &e->in_shapes[0], &e->in, &e->expected);
 	return taken;
 }
 
 INLINE void
-prefetch_frames(const struct driver_used *used, unsigned n, const struct reading *r, bool tail)
+prefetch_frames(uint8_t *const *buffers, unsigned n, uint32_t tail, const struct variant v)
 {
-	for (unsigned i = 0; i < n; i++)
-		__builtin_prefetch(used[i].token, 1);
-	if (tail)
-		for (unsigned i = 0; i < n; i++)
-			__builtin_prefetch((uint8_t *)used[i].token + r->shape.tail, 1);
+	for (unsigned i = 0; i < n; i++) {
+		__builtin_prefetch(buffers[i], 1);
+		if (v.vectors > 4)
+			__builtin_prefetch(buffers[i] + 64, 1);
+		if (v.tail)
+			__builtin_prefetch(buffers[i] + tail, 1);
+	}
 }
 
-/* ---- return ---- */
+/* Reads frames, and makes them answers, up to the first that is not as expected; returns how many. */
+INLINE unsigned
+read_run(struct endpoint *e, uint8_t *const *buffers, const uint32_t *lengths, unsigned n,
+	bool answer, const struct variant v)
+{
+	const uint8_t *payload = frame_payload(&e->in, 0);
+	struct lane in = lane_in(e), out = lane_out(e);
+	unsigned i;
+
+	for (i = 0; i < n && lane_read(&in, buffers[i], lengths[i], payload, v); i++)
+		if (answer)
+			lane_write(&out, buffers[i], v);
+	lane_in_end(e, &in);
+	if (answer)
+		lane_out_end(e, &out);
+	return i;
+}
+
+/*
+ * Reads a burst of frames.  Those that do not count are moved behind the others; returns how many
+ * count.
+ */
+INLINE unsigned
+read_burst(struct endpoint *e, uint8_t **buffers, const uint32_t *lengths, unsigned n, bool answer,
+	const struct variant v)
+{
+	unsigned i = 0, good = 0;
+
+	prefetch_frames(buffers, n, e->in_shapes[0].tail, v);
+	for (;;) {
+		unsigned run = read_run(e, buffers + i, lengths + i, n - i, answer, v);
+		uint8_t *other;
+
+		for (unsigned k = 0; good != i && k < run; k++) {
+			other = buffers[good + k];
+			buffers[good + k] = buffers[i + k];
+			buffers[i + k] = other;
+		}
+		good += run;
+		i += run;
+		if (i == n)
+			return good;
+		other = buffers[i];
+		if (take_other(e, other, lengths[i])) {
+			struct lane out = lane_out(e);
+
+			if (answer) {
+				lane_write(&out, other, v);
+				lane_out_end(e, &out);
+			}
+			buffers[i] = buffers[good];
+			buffers[good++] = other;
+		}
+		i++;
+	}
+}
+
+/* ---- steps ---- */
 
 INLINE unsigned
-return_burst(struct endpoint *e, bool flows, bool tail, bool tagged)
+give_back_burst(struct endpoint *e, const struct variant v)
 {
-	struct driver_used used[TRAFFIC_BURST_MAX];
+	uint8_t *buffers[TRAFFIC_BURST_MAX];
+	uint32_t lengths[TRAFFIC_BURST_MAX];
 	struct guest *g = e->guest;
-	const struct guest_pool pool = g->pool;
-	const struct frame_path out_path = e->out;
-	const struct frame_shape out = e->out_shapes[0];
-	const uint8_t *payload = frame_payload(&out_path, 0);
-	struct frame_cursor next = e->next;
-	struct flow_words words = flow_words(&out_path, &next);
-	unsigned n = driver_ring_collect(g->rx, used, e->burst);
-	struct burst back = {.count = 0}, drop = {.count = 0};
-	struct reading in;
+	unsigned n = driver_burst_collect(g->rx, buffers, lengths, e->burst), good;
 
 	if (!n)
 		return 0;
-	reading_begin(&in, e);
-	prefetch_frames(used, n, &in, tail);
-	for (unsigned i = 0; i < n; i++) {
-		uint8_t *buffer = used[i].token;
-		uint64_t stamp = frame_stamp(next.sequence);
-
-		if (!reading_take(&in, &used[i], payload, flows, tail, tagged) &&
-			!take_other(e, &in, &used[i])) {
-			burst_add(&drop, &pool, buffer, pool.size);
-			continue;
-		}
-		if (flows)
-			words = flow_words(&out_path, &next);
-		head_write(buffer, &out, tagged, &words, stamp);
-		if (tail)
-			store64(buffer + out.tail, stamp);
-		burst_add(&back, &pool, buffer, FRAME_AT + out.length);
-		if (flows)
-			frame_cursor_step(&next, &out_path);
-		else
-			next.sequence++;
-	}
-	reading_end(&in, e);
-	e->next = next;
-	e->tally.received += back.count;
-	e->tally.bytes += (uint64_t)back.count * in.shape.length;
+	good = read_burst(e, buffers, lengths, n, true, v);
+	e->tally.received += good;
+	e->tally.bytes += (uint64_t)good * e->in_shapes[0].length;
 	/* At most twice the frames of a guest are on the way, and the ring holds those. */
-	e->tally.sent += driver_ring_add_burst(g->tx, back.bufs, back.tokens, back.count, false);
+	e->tally.sent += driver_burst_add(
+		g->tx, buffers, good, to_gpa(g), FRAME_AT + e->out_shapes[0].length, false);
 	guest_publish(g, g->tx);
-	if (drop.count)
-		burst_post(g, &drop);
+	if (good < n)
+		post(g, buffers + good, n - good);
 	return n;
 }
 
-/* ---- receive ---- */
+INLINE unsigned
+receive_burst(
+	struct endpoint *e, const struct phase *phase, struct traffic *t, const struct variant v)
+{
+	uint8_t *buffers[TRAFFIC_BURST_MAX];
+	uint32_t lengths[TRAFFIC_BURST_MAX];
+	struct guest *g = e->guest;
+	unsigned n = driver_burst_collect(g->rx, buffers, lengths, e->burst), good;
+	uint64_t first = e->expected.sequence;
+
+	if (!n)
+		return 0;
+	good = read_burst(e, buffers, lengths, n, false, v);
+	e->tally.received += good;
+	e->tally.bytes += (uint64_t)good * e->in_shapes[0].length;
+	if (phase->latency)
+		traffic_record(t, e, first, good);
+	if (phase->kind == PHASE_CLOSED)
+		e->peer->credit += good;
+	post(g, buffers, n);
+	return n;
+}
+
+INLINE unsigned
+send_burst(struct endpoint *e, unsigned count, const struct variant v)
+{
+	uint8_t *buffers[TRAFFIC_BURST_MAX];
+	struct guest *g = e->guest;
+	unsigned idle = guest_idle_count(g), room = driver_ring_free(g->tx);
+	struct lane out = lane_out(e);
+
+	count = count < e->burst ? count : e->burst;
+	count = count < idle ? count : idle;
+	count = count < room ? count : room;
+	if (!count)
+		return 0;
+	for (unsigned i = 0; i < count; i++)
+		buffers[i] = guest_idle_at(g, i);
+	g->idle_head += count;
+	prefetch_frames(buffers, count, e->out_shapes[0].tail, v);
+	for (unsigned i = 0; i < count; i++)
+		lane_write(&out, buffers[i], v);
+	lane_out_end(e, &out);
+	e->tally.sent += count;
+	driver_burst_add(
+		g->tx, buffers, count, to_gpa(g), FRAME_AT + e->out_shapes[0].length, false);
+	guest_publish(g, g->tx);
+	return count;
+}
 
 static void
-record_latency(
-	struct traffic *t, const struct endpoint *e, uint64_t now, uint64_t first, unsigned n)
+reclaim(struct endpoint *e, bool back)
 {
-	const struct endpoint *from = e->peer;
-	double due = (double)(first - from->begun) * from->interval;
-
-	for (unsigned i = 0; i < n; i++, due += from->interval) {
-		uint64_t at = from->start_tsc + (uint64_t)due;
-
-		histogram_add(&t->latency, now > at ? now - at : 0);
-	}
-}
-
-INLINE unsigned
-receive_burst(struct endpoint *e, const struct phase *phase, struct traffic *t, bool flows,
-	bool tail, bool tagged)
-{
-	struct driver_used used[TRAFFIC_BURST_MAX];
+	uint8_t *buffers[TRAFFIC_BURST_MAX];
 	struct guest *g = e->guest;
-	const struct guest_pool pool = g->pool;
-	const uint8_t *payload = frame_payload(&e->in, 0);
-	unsigned n = driver_ring_collect(g->rx, used, e->burst), taken = 0;
-	uint64_t first = e->expected.sequence;
-	struct burst post = {.count = 0};
-	struct reading in;
+	unsigned n = driver_burst_collect(g->tx, buffers, NULL, e->burst), posted = 0;
 
 	if (!n)
-		return 0;
-	reading_begin(&in, e);
-	prefetch_frames(used, n, &in, tail);
-	for (unsigned i = 0; i < n; i++) {
-		if (reading_take(&in, &used[i], payload, flows, tail, tagged) ||
-			take_other(e, &in, &used[i]))
-			taken++;
-		burst_add(&post, &pool, used[i].token, pool.size);
+		return;
+	if (back) {
+		posted = driver_ring_free(g->rx);
+		posted = posted < n ? posted : n;
 	}
-	reading_end(&in, e);
-	e->tally.received += taken;
-	e->tally.bytes += (uint64_t)taken * in.shape.length;
-	if (phase->latency)
-		record_latency(t, e, __builtin_ia32_rdtsc(), first, taken);
-	if (phase->kind == PHASE_CLOSED)
-		e->peer->credit += taken;
-	burst_post(g, &post);
-	return n;
+	if (posted)
+		post(g, buffers, posted);
+	for (unsigned i = posted; i < n; i++)
+		guest_idle_put(g, buffers[i]);
 }
 
 /* ---- variants ---- */
 
-#define VARIANTS(X)               \
-	X(0, false, false, false) \
-	X(1, true, false, false)  \
-	X(2, false, true, false)  \
-	X(3, true, true, false)   \
-	X(4, false, false, true)  \
-	X(5, true, false, true)   \
-	X(6, false, true, true)   \
-	X(7, true, true, true)
+#define VARIANTS(X)                  \
+	X(0, 4, false, false, false) \
+	X(1, 4, true, false, false)  \
+	X(2, 4, false, true, false)  \
+	X(3, 4, true, true, false)   \
+	X(4, 5, false, false, true)  \
+	X(5, 5, true, false, true)   \
+	X(6, 5, false, true, true)   \
+	X(7, 5, true, true, true)    \
+	/* TCP without tag */        \
+	X(8, 5, false, true, false)  \
+	X(9, 5, true, true, false)
+
+#define CASE(number, vectors, flows, tail, tagged) \
+	case number:                               \
+		return CALL(((const struct variant){vectors, flows, tail, tagged}));
 
 static unsigned
-variant(const struct endpoint *e)
+variant_of(const struct endpoint *e)
 {
-	return (e->out.flows > 1 ? 1 : 0) | (e->in_shapes[0].tail ? 2 : 0) | (e->in.tagged ? 4 : 0);
+	unsigned flows = e->out.flows > 1;
+
+	if (e->out.kind == FRAME_TSO && !e->in.tagged)
+		return 8 + flows;
+	return flows | (e->in_shapes[0].tail ? 2 : 0) | (e->in.tagged ? 4 : 0);
 }
 
-unsigned
-traffic_return(struct endpoint *e)
+static unsigned
+give_back(struct endpoint *e)
 {
-	switch (variant(e)) {
-#define RETURN(number, flows, tail, tagged) \
-	case number:                        \
-		return return_burst(e, flows, tail, tagged);
-		VARIANTS(RETURN)
+	switch (variant_of(e)) {
+#define CALL(v) give_back_burst(e, v)
+		VARIANTS(CASE)
+#undef CALL
 	}
 	return 0;
 }
 
-unsigned
-traffic_receive(struct endpoint *e, const struct phase *phase, struct traffic *t)
+static unsigned
+receive(struct endpoint *e, const struct phase *phase, struct traffic *t)
 {
-	switch (variant(e)) {
-#define RECEIVE(number, flows, tail, tagged) \
-	case number:                         \
-		return receive_burst(e, phase, t, flows, tail, tagged);
-		VARIANTS(RECEIVE)
+	switch (variant_of(e)) {
+#define CALL(v) receive_burst(e, phase, t, v)
+		VARIANTS(CASE)
+#undef CALL
 	}
 	return 0;
 }
 
-void
-traffic_reclaim(struct endpoint *e, bool post)
+static unsigned
+send_same(struct endpoint *e, unsigned count)
 {
-	struct driver_used used[TRAFFIC_BURST_MAX];
-	struct guest *g = e->guest;
-	const struct guest_pool pool = g->pool;
-	unsigned n = driver_ring_collect(g->tx, used, e->burst), room = 0;
-	struct burst back = {.count = 0};
-
-	if (!n)
-		return;
-	if (post)
-		room = driver_ring_free(g->rx);
-	for (unsigned i = 0; i < n; i++) {
-		if (back.count < room)
-			burst_add(&back, &pool, used[i].token, pool.size);
-		else
-			guest_idle_put(g, used[i].token);
+	switch (variant_of(e)) {
+#define CALL(v) send_burst(e, count, v)
+		VARIANTS(CASE)
+#undef CALL
 	}
-	if (back.count)
-		burst_post(g, &back);
+	return 0;
 }
+
+const struct traffic_steps traffic_steps_fast = {give_back, receive, send_same, reclaim};

@@ -107,6 +107,9 @@ reset_split(struct driver_ring *ring, uint16_t start)
 	ring->next = start & ring->mask;
 	ring->avail->idx = start;
 	ring->used->idx = start;
+	/* Where chains have one descriptor each (driver_burst.h), these entries stay as they are. */
+	for (unsigned i = 0; ring->in_order && i < ring->size; i++)
+		ring->avail->ring[i] = (uint16_t)i;
 }
 
 /* Every descriptor looks as if it had been used in the lap before the one that comes to it. */
