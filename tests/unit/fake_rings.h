@@ -25,6 +25,7 @@ struct fakes {
 	unsigned graces;          /* grace periods waited for */
 	unsigned flushes;         /* of learnt addresses */
 	unsigned create_failures; /* that many vring_create() more return -ENOMEM */
+	bool hang;                /* stopped rings are not given back: a worker is inside */
 	int watched[PORT_QUEUES_MAX];
 	uint8_t injected[DATAPATH_INJECT_MAX]; /* the last frame */
 	unsigned injected_len;
