@@ -160,6 +160,7 @@ region_insert(struct guest_memory *memory, const struct vhost_memory_region *r, 
 		.size = r->memory_size,
 		.uva = r->userspace_addr,
 		.sealed = backing->sealed,
+		.times = 1,
 	};
 	unsigned at = memory->count;
 	int rc = mapping_create(&region.mapping, start, end - start, fd);
@@ -231,29 +232,60 @@ guest_memory_create(struct guest_memory **memory, const struct vhost_memory_regi
 	return 0;
 }
 
-int
-guest_memory_add(struct guest_memory **memory, const struct guest_memory *old,
-	const struct vhost_memory_region *region, int fd, struct err *err)
+/* Front ends leave mmap_offset at 0 when they remove: the addresses say which region is meant. */
+static bool
+region_is(const struct guest_region *r, const struct vhost_memory_region *named)
+{
+	return r->gpa == named->guest_phys_addr && r->size == named->memory_size &&
+	       r->uva == named->userspace_addr;
+}
+
+/* A table with the regions of `old` and room for one more. */
+static struct guest_memory *
+memory_copy(const struct guest_memory *old)
 {
 	unsigned count = old ? old->count : 0;
-	struct backing backing;
-	struct guest_memory *m;
-	int rc = regions_check(region, &fd, 1, &backing, err);
+	struct guest_memory *m = memory_alloc(count + 1);
 
-	if (!rc && old)
-		rc = region_check_others(old, region, err);
-	if (rc)
-		return rc;
-	if (count >= VHOST_MEM_SLOTS)
-		return err_set(err, -EINVAL, "more than %d memory regions", VHOST_MEM_SLOTS);
-	m = memory_alloc(count + 1);
 	if (!m)
-		return err_set(err, -ENOMEM, "out of memory");
+		return NULL;
 	for (unsigned i = 0; i < count; i++) {
 		m->regions[i] = old->regions[i];
 		m->regions[i].mapping->users++;
 	}
 	m->count = count;
+	return m;
+}
+
+int
+guest_memory_add(struct guest_memory **memory, const struct guest_memory *old,
+	const struct vhost_memory_region *region, int fd, struct err *err)
+{
+	unsigned count = old ? old->count : 0, same = 0;
+	struct backing backing;
+	struct guest_memory *m;
+	int rc = regions_check(region, &fd, 1, &backing, err);
+
+	while (same < count && !region_is(&old->regions[same], region))
+		same++;
+	if (!rc && same == count && count)
+		rc = region_check_others(old, region, err);
+	if (rc)
+		return rc;
+	if (same < count && old->regions[same].times >= VHOST_QUEUE_PAIRS_MAX)
+		return err_set(err, -EINVAL,
+			"the memory region at 0x%" PRIx64 " was added %u times",
+			region->guest_phys_addr, old->regions[same].times);
+	if (same == count && count >= VHOST_MEM_SLOTS)
+		return err_set(err, -EINVAL, "more than %d memory regions", VHOST_MEM_SLOTS);
+	m = memory_copy(old);
+	if (!m)
+		return err_set(err, -ENOMEM, "out of memory");
+	if (same < count) {
+		m->regions[same].times++;
+		*memory = m;
+		return 0;
+	}
 	rc = region_insert(m, region, fd, &backing, err);
 	if (rc) {
 		guest_memory_release(m);
@@ -267,27 +299,25 @@ int
 guest_memory_remove(struct guest_memory **memory, const struct guest_memory *old,
 	const struct vhost_memory_region *region, struct err *err)
 {
-	unsigned count = old ? old->count : 0;
-	struct guest_memory *m = memory_alloc(count);
+	struct guest_memory *m = memory_copy(old);
+	unsigned at = 0;
 
 	if (!m)
 		return err_set(err, -ENOMEM, "out of memory");
-	/* Front ends leave mmap_offset at 0 here: the addresses say which region is meant. */
-	for (unsigned i = 0; i < count; i++) {
-		const struct guest_region *r = &old->regions[i];
-
-		if (r->gpa == region->guest_phys_addr && r->size == region->memory_size &&
-			r->uva == region->userspace_addr)
-			continue;
-		r->mapping->users++;
-		m->regions[m->count++] = *r;
-	}
-	if (m->count == count) {
+	while (at < m->count && !region_is(&m->regions[at], region))
+		at++;
+	if (at == m->count) {
 		guest_memory_release(m);
 		return err_set(err, -EINVAL,
 			"there is no memory region at 0x%" PRIx64 " of 0x%" PRIx64
 			" bytes to remove",
 			region->guest_phys_addr, region->memory_size);
+	}
+	if (!--m->regions[at].times) {
+		mapping_release(m->regions[at].mapping);
+		m->count--;
+		memmove(&m->regions[at], &m->regions[at + 1],
+			(m->count - at) * sizeof(m->regions[0]));
 	}
 	*memory = m;
 	return 0;

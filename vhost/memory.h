@@ -27,7 +27,8 @@ struct guest_region {
 	uint8_t *host; /* where gpa is mapped here */
 	uint64_t uva;  /* the front end's own address of the first byte */
 	struct guest_mapping *mapping;
-	bool sealed; /* the file cannot shrink */
+	bool sealed;    /* the file cannot shrink */
+	unsigned times; /* it was added; so often it must be removed */
 };
 
 struct guest_memory {
@@ -68,7 +69,11 @@ bool guest_memory_user_to_guest(const struct guest_memory *memory, uint64_t uva,
  */
 int guest_memory_create(struct guest_memory **memory, const struct vhost_memory_region *regions,
 	const int *fds, unsigned count, struct err *err);
-/* A new table: `old` (may be NULL) with one region more or less; `old` stays valid. */
+/*
+ * A new table: `old` (may be NULL) with one region more or less; `old` stays valid.  Front ends are
+ * known that add every region once for each queue pair (QEMU up to 8.1): what is there already is
+ * counted, and goes with the last removal.
+ */
 int guest_memory_add(struct guest_memory **memory, const struct guest_memory *old,
 	const struct vhost_memory_region *region, int fd, struct err *err);
 int guest_memory_remove(struct guest_memory **memory, const struct guest_memory *old,

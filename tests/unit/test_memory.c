@@ -223,10 +223,19 @@ test_add_remove(void **state)
 	assert_ptr_equal(guest_memory_from_guest(b, MIB, MIB), host);
 	guest_memory_release(a);
 	host[0] = 1;
+	second.memory_size /= 2;
 	assert_int_equal(guest_memory_add(&a, b, &second, fd, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "overlap"));
+	second.memory_size *= 2;
 
+	/* The same once more: counted, and there until it was removed as often. */
+	assert_int_equal(guest_memory_add(&a, b, &second, fd, &err), 0);
+	assert_int_equal(a->count, 2);
+	guest_memory_release(b);
 	second.mmap_offset = 0; /* as front ends send it */
+	assert_int_equal(guest_memory_remove(&b, a, &second, &err), 0);
+	assert_int_equal(b->count, 2);
+	guest_memory_release(a);
 	assert_int_equal(guest_memory_remove(&c, b, &second, &err), 0);
 	guest_memory_release(b);
 	assert_int_equal(c->count, 1);
