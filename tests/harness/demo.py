@@ -15,7 +15,7 @@ import tempfile
 from harness import accel, guest_image
 from harness.cleanup import Cleanup
 from harness.guest import Guest
-from harness.process import Failed, run
+from harness.process import Failed
 from harness.progress import say
 from harness.switch import CLIENT, Switch
 from harness.wait import Timeout, wait_until
@@ -30,17 +30,6 @@ TCP_SECONDS = 3
 def base_folder():
     folder = os.environ.get("XDG_RUNTIME_DIR")
     return folder if folder and os.access(folder, os.W_OK) else tempfile.gettempdir()
-
-
-def get_image():
-    """The guest image; apt's lists are fetched when they turn out to be out of date."""
-    try:
-        return guest_image.build()
-    except guest_image.ImageError:
-        if os.geteuid() != 0:
-            raise
-    run("apt-get", "-q", "update", timeout=120)
-    return guest_image.build()
 
 
 # ---- the network ----
@@ -202,7 +191,7 @@ def demo(keep):
     cleanup.add(shutil.rmtree, folder)
     try:
         say("guest image: Debian's stock cloud kernel with a busybox initramfs")
-        image = get_image()
+        image = guest_image.build_or_update()
         acceleration, why = accel.choose(image)
         how = "hardware (KVM)" if acceleration == "kvm" else "emulation (TCG)"
         say(f"virtual machines run under QEMU by {how}: {why}")

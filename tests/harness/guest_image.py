@@ -241,9 +241,20 @@ def build(refresh=False):
         return load(folder)
 
 
+def build_or_update(refresh=False):
+    """The same; as root, apt's lists are fetched when they turn out to be missing or too old."""
+    try:
+        return build(refresh)
+    except ImageError:
+        if os.geteuid() != 0:
+            raise
+    run("apt-get", "-q", "update")
+    return build(refresh)
+
+
 def main():
     try:
-        image = build(refresh="--refresh" in sys.argv[1:])
+        image = build_or_update(refresh="--refresh" in sys.argv[1:])
     except ImageError as error:
         sys.exit(f"guest image: {error}")
     print(f"kernel     {image.kernel}\ninitramfs  {image.initramfs}\nrelease    {image.release}")

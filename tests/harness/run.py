@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 
-from harness import tap
+from harness import guest_image, tap
 from harness.process import die_with_parent
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
@@ -113,6 +113,10 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help=argparse.SUPPRESS)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        guest_image.build_or_update()  # in the suites' namespaces there is no network to get it by
+    except guest_image.ImageError as error:
+        print(f"# guest image: {error}", flush=True)
     counts = tap.Counts()
     prefix = namespaces()
     for path in suites(options.names):
