@@ -48,9 +48,9 @@ class Killed(TestCase):
                    lambda: f"{used} descriptors left (there are {switch.descriptors()})")
         self.assertEqual(pair.vhost(0)["reconnects"], self.TIMES - 1)
         sent, lost, twice = stream.stop()
-        self.assertGreater(sent, 1000)
+        self.assertGreater(sent, 250)
         self.assertEqual((lost, twice), (0, 0), switch.rows("stats", "show"))
-        self.assertEqual(couple.imbalance(pair.rows()), "")
+        self.assertEqual(couple.imbalance(switch.rows("stats", "show")), "")
 
     def stream(self, switch):
         """Frames between two wires on a bridge of their own."""
@@ -59,7 +59,8 @@ class Killed(TestCase):
         for wire in wires:
             switch("port", "add", wire.name, "afpacket", "bridge=others", f"dev={wire.name}")
             switch.wait_link(wire.name)
-        stream = Stream(*wires).start()
+        # Slow enough for the kernel's ring to bridge a second in which the worker gets no CPU.
+        stream = Stream(*wires, per_second=250).start()
         self.bench.cleanup.add(stream.stop)
         return stream
 

@@ -42,7 +42,7 @@ def drop_directions():
 
 
 def imbalance(rows):
-    """Says how the counters of all ports do not add up; "" when they do."""
+    """Says how the counters of all ports of a bridge do not add up; "" when they do."""
     drops = drop_directions()
     sent = arrived = 0
     for row in rows:
@@ -251,16 +251,27 @@ class Couple:
 
     def count(self, before, sent):
         """Checks that the switch counted exactly these frames, and that all counters add up."""
-        after = self.counters()
+        says = []
+
+        def settled():
+            # The worker may still be about to count what has arrived already.
+            says[:] = [self.miscount(before, self.counters(), sent)]
+            return not says[0]
+
+        try:
+            wait_until(settled, SILENCE_SECONDS, "right counters")
+        except Timeout:
+            raise Failed(says[0]) from None
+
+    @staticmethod
+    def miscount(before, after, sent):
         for side in (0, 1):
             for key, want in (("rx_packets", sent[side]), ("rx_forwarded", sent[side]),
                               ("tx_packets", sent[1 - side])):
                 gain = after[side][key] - before[side][key]
                 if gain != want:
-                    raise Failed(f"port {PORTS[side]}: {key} grew by {gain} instead of {want}")
+                    return f"port {PORTS[side]}: {key} grew by {gain} instead of {want}"
             if after[side]["drops"] != before[side]["drops"]:
-                raise Failed(f"port {PORTS[side]}: drops {before[side]['drops']} became "
-                             f"{after[side]['drops']}")
-        says = imbalance(self.rows())
-        if says:
-            raise Failed(says)
+                return (f"port {PORTS[side]}: drops {before[side]['drops']} became "
+                        f"{after[side]['drops']}")
+        return imbalance(after)
