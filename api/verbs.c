@@ -267,7 +267,7 @@ static const struct param bench_run_params[] = {
 	{"hugepages", VALUE_ENUM, 0, 0, "auto yes no",
 		"guest memory in 2 MiB pages; not given: where there are some", false, false},
 	{"csv", VALUE_BOOL, 0, 0, NULL, "print comma-separated values", false, false},
-	{"plot", VALUE_PATH, 0, 0, NULL, "draw the results into this SVG file (needs gnuplot)", false,
+	{"plot", VALUE_STRING, 0, 1023, NULL, "draw the results into this SVG file (needs gnuplot)", false,
 		false},
 	{"progress", VALUE_BOOL, 0, 0, NULL, "show progress even when it is no terminal", false, false},
 	END,

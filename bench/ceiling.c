@@ -54,6 +54,8 @@ open_pair(const struct ceiling_options *o, struct endpoint *pair, struct err *er
 		pair[i] = o->pair[i];
 		pair[i].peer = &pair[!i];
 		pair[i].guest = NULL;
+		/* A cable neither adds nor removes tags. */
+		pair[i].in.tagged = pair[i].out.tagged = o->pair[1].in.tagged;
 		rc = guest_create_alone(&pair[i].guest, &options, err);
 	}
 	return rc;

@@ -96,8 +96,8 @@ search_json(const struct bench_result *r)
 	}
 	for (unsigned i = 0; i < r->trial_count; i++)
 		json_array_append_new(
-			trials, json_pack("{s:f, s:f, s:I}", "offered_pps", r->trials[i].rate,
-					"received_pps", r->trials[i].received, "lost",
+			trials, json_pack("{s:f, s:I, s:I}", "offered_pps", r->trials[i].rate,
+					"received", (json_int_t)r->trials[i].received, "lost",
 					(json_int_t)r->trials[i].lost));
 	return json_pack("{s:f, s:o}", "zero_loss_pps", r->zero_loss, "trials", trials);
 }

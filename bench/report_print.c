@@ -85,7 +85,8 @@ is_told(const struct field *f, const json_t *results)
 		const json_t *value = find(result, f->path);
 
 		if (json_is_string(value) || json_number_value(value) != 0 ||
-			strcmp(f->path, "frames.lost") == 0)
+			strcmp(f->path, "frames.lost") == 0 ||
+			(json_is_number(value) && strncmp(f->path, "search", 6) == 0))
 			return true;
 	}
 	return false;

@@ -5,15 +5,22 @@
 
 #include "bench/ceiling.h"
 #include "bench/machine.h"
+#include "bench/roofline.h"
 #include "bench/run.h"
 
 #define HELLO_RATE    200000 /* frames/s of each guest, while addresses become known */
 #define HELLO_ROUNDS  8      /* at most */
+#define HELLO_S       2.0    /* longest time of a round, and twice what its frames take */
 #define QUIET_S       0.5
-#define SETTLE_SHARE  0.2 /* of the time measured, and */
-#define SETTLE_S      0.5 /* at most */
+#define GRACE_S       0.002 /* for frames that were due at the end, and */
+#define GRACE_SHARE   0.002 /* of the time measured */
+#define SETTLE_SHARE  0.2   /* of the time measured, and */
+#define SETTLE_S      0.5   /* at most */
 #define CONNECT_MS    10000
 #define CEILING_S     0.3  /* at most */
+#define ROOFLINE_S    0.3  /* at most */
+#define ROOFLINE_SIZE 1024 /* shorter frames are no matter of copying */
+#define SEARCH_ABOVE  1.1  /* the first rate of a search, in terms of the maximum */
 #define OFFLOAD_ABOVE 1518 /* bytes of a frame that no segmentation is needed for, tag included */
 
 /* One case while it runs. */
@@ -222,7 +229,7 @@ make_known(struct stage *s)
 		phase.two_way = true;
 		phase.rate = flows < 64 ? 1000 : HELLO_RATE;
 		phase.frames = flows;
-		rc = run_phase(s, &phase, 0, NULL);
+		rc = run_phase(s, &phase, HELLO_S + 2 * flows / phase.rate, NULL);
 		if (rc)
 			return rc;
 		crew_tally(&s->run->crew, &tally);
@@ -341,30 +348,86 @@ measure_maximum(struct stage *s)
 	return rc;
 }
 
+/* What happened to frames beside the main measurement. */
+static void
+add_faults(struct stage *s, const struct tally *tally, bool losses)
+{
+	struct tally *sum = &s->result->tally;
+
+	if (losses)
+		sum->lost += tally->lost;
+	sum->corrupt += tally->corrupt;
+	sum->duplicates += tally->duplicates;
+	sum->reordered += tally->reordered;
+}
+
+/* Frames at a rate; latency is recorded. */
 static int
-measure_rate(struct stage *s, double rate, bool main_result)
+send_at(struct stage *s, double rate, const struct crew_window *window, struct tally *tally)
 {
 	struct phase phase = make_phase(s, PHASE_OPEN);
-	const struct crew_window window = {window_begin, window_end, s};
-	struct tally tally;
 	int rc;
 
 	phase.rate = rate / senders(s);
 	phase.latency = true;
-	rc = run_phase(s, &phase, s->options->seconds, main_result ? &window : NULL);
+	phase.grace =
+		(uint64_t)((GRACE_S + GRACE_SHARE * s->options->seconds) * (double)s->run->tsc_hz);
+	rc = run_phase(s, &phase, s->options->seconds, window);
 	if (rc)
 		return rc;
-	if (main_result) {
-		take_window(s);
-		s->result->offered = rate;
-	} else {
-		crew_tally(&s->run->crew, &tally);
-		s->result->tally.lost += tally.lost;
-		s->result->tally.corrupt += tally.corrupt;
-		s->result->tally.duplicates += tally.duplicates;
-		s->result->tally.reordered += tally.reordered;
-	}
+	crew_tally(&s->run->crew, tally);
 	return take_latency(s, rate);
+}
+
+static int
+measure_rate(struct stage *s)
+{
+	const struct crew_window window = {window_begin, window_end, s};
+	struct tally tally;
+	int rc = send_at(s, s->options->rate, &window, &tally);
+
+	if (!rc)
+		take_window(s);
+	s->result->offered = s->options->rate;
+	return rc;
+}
+
+static int
+measure_latency(struct stage *s, double rate)
+{
+	struct tally tally;
+	int rc = send_at(s, rate, NULL, &tally);
+
+	if (!rc)
+		add_faults(s, &tally, true);
+	return rc;
+}
+
+/* Losses are what a search is about; anything else that happens to a frame is a fault. */
+static int
+try_rate(void *arg, double rate, uint64_t *lost, struct err *err)
+{
+	struct stage *s = arg;
+	struct bench_result *r = s->result;
+	struct tally tally;
+	int rc = send_at(s, rate, NULL, &tally);
+
+	if (rc)
+		return rc;
+	add_faults(s, &tally, false);
+	*lost = tally.lost + tally.unsent;
+	if (r->trial_count < SEARCH_TRIALS_MAX)
+		r->trials[r->trial_count++] = (struct bench_trial){rate, tally.received, *lost};
+	return 0;
+}
+
+static int
+search_rate(struct stage *s)
+{
+	const struct search_options search = {.maximum = SEARCH_ABOVE * s->result->pps,
+		.resolution = s->options->resolution * s->result->pps};
+
+	return search_run(&search, try_rate, s, &s->result->zero_loss, s->err);
 }
 
 /* A CPU that the traffic leaves alone; its own when there is no other. */
@@ -410,16 +473,37 @@ measure_ceiling(struct stage *s)
 }
 
 static int
+measure_roofline(struct stage *s)
+{
+	const struct bench_options *o = s->options;
+	struct guest *const guests[2] = {s->endpoints[0].guest, s->endpoints[1].guest};
+	uint32_t size = longest(&s->mix);
+	int rc;
+
+	if (size < ROOFLINE_SIZE || s->mix.count > 1)
+		return 0;
+	rc = roofline_measure(guests, FRAME_AT + size, o->load == BENCH_TWO_WAY, o->cpus[0],
+		s->run->tsc_hz, o->seconds < ROOFLINE_S ? o->seconds : ROOFLINE_S,
+		&s->result->roofline, s->err);
+	s->result->roofline /= 1e9;
+	return rc;
+}
+
+static int
 measure(struct stage *s)
 {
 	const struct bench_options *o = s->options;
+	double rate;
 	int rc;
 
 	if (o->rate > 0)
-		return measure_rate(s, o->rate, true);
+		return measure_rate(s);
 	rc = measure_maximum(s);
-	if (!rc && o->latency)
-		rc = measure_rate(s, s->result->pps * o->latency / 100, false);
+	if (!rc && o->search)
+		rc = search_rate(s);
+	rate = o->search ? s->result->zero_loss : s->result->pps;
+	if (!rc && o->latency && rate > 0)
+		rc = measure_latency(s, rate * o->latency / 100);
 	return rc;
 }
 
@@ -445,6 +529,8 @@ bench_run_case(struct bench_run *run, uint32_t size, struct bench_result *result
 	rc = open_guests(&s);
 	if (!rc)
 		rc = measure_ceiling(&s);
+	if (!rc)
+		rc = measure_roofline(&s);
 	if (!rc)
 		rc = make_known(&s);
 	if (!rc)

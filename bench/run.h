@@ -10,6 +10,7 @@
 
 #include "bench/crew.h"
 #include "bench/options.h"
+#include "bench/search.h"
 
 #define BENCH_WORKERS_MAX 64
 
@@ -37,11 +38,9 @@ struct bench_latency {
 };
 
 struct bench_trial {
-	double rate, received;
-	uint64_t lost;
+	double rate; /* frames/s of all guests */
+	uint64_t received, lost;
 };
-
-#define BENCH_TRIALS_MAX 64
 
 struct bench_result {
 	uint32_t size; /* BENCH_IMIX */
@@ -63,7 +62,7 @@ struct bench_result {
 	unsigned worker_count;
 
 	struct bench_latency latency;
-	struct bench_trial trials[BENCH_TRIALS_MAX];
+	struct bench_trial trials[SEARCH_TRIALS_MAX];
 	unsigned trial_count;
 	double zero_loss; /* frames/s found by the search */
 };

@@ -117,6 +117,7 @@ conclude(struct endpoint *e)
 	e->arrivals.next = e->expected.sequence;
 	sequence_end(&e->arrivals, e->peer->next.sequence);
 	e->tally.lost = e->arrivals.missing;
+	e->tally.unsent = e->due > e->next.sequence ? e->due - e->next.sequence : 0;
 	e->tally.duplicates = e->arrivals.duplicates;
 	e->tally.reordered = e->arrivals.reordered;
 }
@@ -155,7 +156,10 @@ send_some(struct traffic *t, const struct traffic_steps *steps, struct endpoint 
 	return n;
 }
 
-/* One turn of a guest; returns the frames received. */
+/*
+ * One turn of a guest, which sends what is due at `now`; returns the frames received.  When draining,
+ * nothing is sent.
+ */
 static unsigned
 turn(struct traffic *t, struct endpoint *e, uint64_t now, bool draining)
 {
@@ -243,16 +247,28 @@ everything_back(const struct traffic *t)
 	return true;
 }
 
-static void
-drain(struct traffic *t)
+/* Frames that were due and have not left. */
+static bool
+sends_on(const struct traffic *t)
 {
-	uint64_t last = __builtin_ia32_rdtsc(), now = last;
+	for (unsigned i = 0; i < t->count; i++)
+		if (t->endpoints[i].next.sequence < t->endpoints[i].due)
+			return true;
+	return false;
+}
 
-	while (!everything_back(t) && now - last < t->phase.quiet && t->stage != TRAFFIC_ABORT) {
+static void
+drain(struct traffic *t, uint64_t end)
+{
+	uint64_t last = end, now = end;
+
+	while ((!everything_back(t) || (sends_on(t) && now - end < t->phase.grace)) &&
+		now - last < t->phase.quiet && t->stage != TRAFFIC_ABORT) {
+		bool sending = now - end < t->phase.grace;
 		unsigned received = 0;
 
 		for (unsigned i = 0; i < t->count; i++)
-			received += turn(t, &t->endpoints[i], now, true);
+			received += turn(t, &t->endpoints[i], end, !sending);
 		if (t->on_round)
 			t->on_round(t->arg);
 		now = __builtin_ia32_rdtsc();
@@ -261,15 +277,18 @@ drain(struct traffic *t)
 	}
 }
 
+/* How many frames each guest should have sent by now. */
 static void
-count_unsent(struct traffic *t, uint64_t cycles)
+note_due(struct traffic *t, uint64_t now)
 {
 	for (unsigned i = 0; i < t->count; i++) {
 		struct endpoint *e = &t->endpoints[i];
-		uint64_t due = (uint64_t)((double)cycles / e->interval);
 
-		if (e->sends && !t->phase.frames && due > e->next.sequence)
-			e->tally.unsent = due - e->next.sequence;
+		e->due = 0;
+		if (e->sends && t->phase.kind == PHASE_OPEN)
+			e->due = t->phase.frames ? t->phase.frames
+						 : 1 + (uint64_t)((double)(now - e->start_tsc) /
+								  e->interval);
 	}
 }
 
@@ -277,7 +296,7 @@ void
 traffic_run(struct traffic *t)
 {
 	const struct phase *phase = &t->phase;
-	uint64_t start, frames, bytes;
+	uint64_t start, end, frames, bytes;
 
 	histogram_clear(&t->latency);
 	histogram_clear(&t->rounds);
@@ -297,9 +316,9 @@ traffic_run(struct traffic *t)
 	sum(t, &t->window.frames, &t->window.bytes);
 	t->window.frames -= frames;
 	t->window.bytes -= bytes;
-	if (phase->kind == PHASE_OPEN)
-		count_unsent(t, __builtin_ia32_rdtsc() - start);
-	drain(t);
+	end = __builtin_ia32_rdtsc();
+	note_due(t, end);
+	drain(t, end);
 	for (unsigned i = 0; i < t->count; i++) {
 		conclude(&t->endpoints[i]);
 		t->broken |= driver_ring_broken(t->endpoints[i].guest->rx) ||

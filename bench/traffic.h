@@ -8,7 +8,7 @@
  *			receives, addresses swapped.  One-way: the second guest only receives, the first
  *			one sends as frames arrive.
  *	PHASE_OPEN	frames leave by the clock, whatever arrives; what does not fit the ring at its
- *			time leaves later, what never fits counts as lost.
+ *			time leaves later, what does not fit soon after the end never does.
  *
  * Frames of one buffer are returned in the buffer they came in, touched in their first 64 bytes only.
  * Longer ones, mixed lengths and full verification are returned as frames from buffers of the
@@ -70,6 +70,7 @@ struct endpoint {
 	bool sends, returns; /* returns: answers what it receives */
 	unsigned credit;     /* closed: frames that may be sent */
 	uint64_t begun;      /* number of the first frame sent */
+	uint64_t due;        /* open: frames that were due when the phase ended */
 	double interval;     /* open: TSC cycles between two frames */
 	uint64_t start_tsc;  /* when the first one is due */
 };
@@ -79,8 +80,10 @@ enum phase_kind { PHASE_CLOSED, PHASE_OPEN };
 struct phase {
 	enum phase_kind kind;
 	bool two_way;
-	double rate;      /* open: frames/s of each guest that sends */
-	unsigned window;  /* closed: frames on the way of each guest that sends */
+	double rate;     /* open: frames/s of each guest that sends */
+	unsigned window; /* closed: frames on the way of each guest that sends */
+	/* Open: TSC cycles after the end in which frames that were due before may still leave. */
+	uint64_t grace;
 	uint64_t quiet;   /* TSC cycles without a frame after which what is missing is lost */
 	uint64_t frames;  /* open: end after so many of each guest; 0 = by time */
 	uint8_t run;      /* marks the frames of the phase */

@@ -167,9 +167,10 @@ unknown_option(const struct verb *verb, const char *word, const char *name, stru
 		verb->noun, verb->name, word, nearest);
 }
 
-/* "--dry-run": an option without a value. */
+/* "--dry-run", or "--plot FILE": then `next` is its value and *used is set. */
 static int
-add_option(const struct verb *verb, json_t *params, const char *word, struct err *err)
+add_option(const struct verb *verb, json_t *params, const char *word, const char *next, bool *used,
+	struct err *err)
 {
 	const struct key *key;
 	struct key temporary;
@@ -181,9 +182,10 @@ add_option(const struct verb *verb, json_t *params, const char *word, struct err
 	key = verb_argument(verb, name, &temporary);
 	if (strncmp(word, "--", 2) != 0 || !key)
 		return unknown_option(verb, word, name, err);
-	if (key->type != VALUE_BOOL)
+	*used = key->type != VALUE_BOOL;
+	if (*used && !next)
 		return err_set(err, -EINVAL, "%.40s needs a value: %s=...", word, name);
-	return add_argument(params, name, key, "yes", err);
+	return add_argument(params, name, key, *used ? next : "yes", err);
 }
 
 /* "key=value" or "--key=value". */
@@ -235,7 +237,11 @@ add_words(struct command *c, json_t *params, struct err *err)
 			continue;
 		}
 		if (!plain && word[0] == '-' && word[1] != '\0') {
-			r = add_option(c->verb, params, word, err);
+			const char *next = i + 1 < c->word_count ? c->words[i + 1] : NULL;
+			bool used = false;
+
+			r = add_option(c->verb, params, word, next, &used, err);
+			i += used;
 			continue;
 		}
 		key = command_positional(c->verb, position++, &temporary);

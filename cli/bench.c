@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "bench/machine.h"
+#include "bench/plot.h"
 #include "bench/report.h"
 #include "bench/run.h"
 #include "cli/bench.h"
@@ -39,6 +41,7 @@ struct job {
 	struct machine machine;
 	uint16_t workers[BENCH_CPUS_MAX];
 	unsigned worker_count;
+	char *sockets[BENCH_PORTS_MAX]; /* absolute */
 	bool progress;
 	json_t *report;
 };
@@ -198,6 +201,8 @@ run_job(struct job *job, const struct command *c, struct err *err)
 	job->run.tsc_hz = job->machine.tsc_hz;
 	job->run.options = &job->options;
 	rc = choose_cpus(job, err);
+	if (!rc && job->options.plot)
+		rc = plot_check(err);
 	if (!rc)
 		rc = open_switch(job, c->timeout_ms, err);
 	if (!rc)
@@ -215,8 +220,42 @@ run_job(struct job *job, const struct command *c, struct err *err)
 	end_progress(job);
 	if (job->report && json_array_size(json_object_get(job->report, "results")))
 		print_report(job, c->json);
+	if (!rc && job->options.plot)
+		rc = plot_write(job->report, job->options.plot, err);
 	crew_destroy(&job->run.crew);
 	return rc;
+}
+
+/* Paths begin where the user is. */
+static int
+complete_sockets(struct job *job, struct err *err)
+{
+	struct bench_options *o = &job->options;
+	char here[PATH_MAX];
+
+	if (!getcwd(here, sizeof(here)))
+		return err_set(err, -errno, "the current directory: %s", strerror(errno));
+	for (unsigned i = 0; i < o->socket_count; i++) {
+		bool absolute = o->sockets[i][0] == '/';
+
+		if (asprintf(&job->sockets[i], "%s%s%s", absolute ? "" : here, absolute ? "" : "/",
+			    o->sockets[i]) < 0) {
+			job->sockets[i] = NULL;
+			return err_set(err, -ENOMEM, "out of memory");
+		}
+		o->sockets[i] = job->sockets[i];
+	}
+	return 0;
+}
+
+static int
+exit_code(int rc)
+{
+	if (rc == -ENOENT || rc == -ECONNREFUSED || rc == -ETIMEDOUT)
+		return EXIT_UNREACHABLE;
+	if (rc == -EINVAL)
+		return EXIT_USAGE;
+	return rc ? EXIT_FAILED : EXIT_OK;
 }
 
 int
@@ -231,17 +270,17 @@ bench_run_verb(const struct command *c, struct err *err)
 	}
 	job->sw.client.fd = -1;
 	rc = bench_options_read(&job->options, c->params, c->sockets, c->socket_count, err);
-	if (rc) {
-		free(job);
-		return EXIT_USAGE;
-	}
 	job->progress = job->options.progress || isatty(STDERR_FILENO);
-	catch_signals();
-	rc = run_job(job, c, err);
-	bench_switch_stop(&job->sw);
+	if (!rc)
+		rc = complete_sockets(job, err);
+	if (!rc) {
+		catch_signals();
+		rc = run_job(job, c, err);
+		bench_switch_stop(&job->sw);
+	}
+	for (unsigned i = 0; i < BENCH_PORTS_MAX; i++)
+		free(job->sockets[i]);
 	json_decref(job->report);
 	free(job);
-	if (rc == -ENOENT || rc == -ECONNREFUSED || rc == -ETIMEDOUT)
-		return EXIT_UNREACHABLE;
-	return rc == -EINVAL ? EXIT_USAGE : rc ? EXIT_FAILED : EXIT_OK;
+	return exit_code(rc);
 }
