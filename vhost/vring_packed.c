@@ -128,9 +128,17 @@ used_write(struct vring *vr, struct place p, uint16_t id, uint32_t len)
 
 	d->id = id;
 	d->len = len;
-	vring_log_used(vr, p.at * sizeof(*d), sizeof(*d));
 	__atomic_store_n(
 		&d->flags, (uint16_t)(flags | (len ? VIRTQ_DESC_F_WRITE : 0)), __ATOMIC_RELEASE);
+	vring_log_used(vr, p.at * sizeof(*d), sizeof(*d));
+}
+
+/* The flags at p are about to say that everything up to q is used. */
+static inline void
+step_begin(struct vring *vr, struct place p, struct place q)
+{
+	if (UNLIKELY(vr->inflight != NULL))
+		inflight_position_begin(vr->inflight, p.at, p.wrap, q.at, q.wrap);
 }
 
 /* Everything before `p` is done: remembers it where a successor of this process finds it. */
@@ -140,10 +148,8 @@ advance(struct vring *vr, struct place p, unsigned slots, unsigned chains)
 	vr->next = p.at;
 	vr->wrap = p.wrap;
 	vr->signalled = (uint16_t)(vr->signalled + slots);
-	if (vr->inflight) {
-		vr->inflight->packed.used_idx = p.at;
-		vr->inflight->packed.used_wrap_counter = p.wrap;
-	}
+	if (UNLIKELY(vr->inflight != NULL))
+		inflight_position_commit(vr->inflight, p.at, p.wrap);
 	atomic_store_explicit(&vr->chains,
 		atomic_load_explicit(&vr->chains, memory_order_relaxed) + chains,
 		memory_order_relaxed);
@@ -239,14 +245,20 @@ vring_packed_rx_done(struct vring *vr)
 		return;
 	vr->done_count = 0;
 	for (unsigned i = 0; i < n; i++) {
-		if (!vr->in_order)
+		struct place q = place_after(vr, p, vr->done[i].slots);
+
+		if (!vr->in_order) {
+			step_begin(vr, p, q);
 			used_write(vr, p, vr->done[i].id, 0);
-		p = place_after(vr, p, vr->done[i].slots);
+		}
+		p = q;
 		slots += vr->done[i].slots;
 	}
 	/* 2.8.6: in order, one used descriptor with the id of the last buffer stands for all. */
-	if (vr->in_order)
+	if (vr->in_order) {
+		step_begin(vr, first, p);
 		used_write(vr, first, vr->done[n - 1].id, 0);
+	}
 	advance(vr, p, slots, n);
 }
 
@@ -304,6 +316,7 @@ tx_gather(struct vring *vr, struct place *p, const struct frame *f, unsigned *sl
 		*slots += chains[i].slots;
 	}
 	/* The first last: a driver that sees it must find the rest of the frame used too. */
+	step_begin(vr, *p, q);
 	for (unsigned i = n; i-- > 0;)
 		used_write(vr, places[i], chains[i].id, chains[i].len);
 	*p = q;
@@ -331,6 +344,7 @@ vring_packed_tx(struct vring *vr, const struct frame *frames, const uint8_t *lis
 				break;
 			tx_flat(vr->header_len, ahead->at[used], f);
 			vring_log(vr, ahead->gpas[used], need);
+			step_begin(vr, p, place_after(vr, p, 1));
 			used_write(vr, p, ahead->ids[used], need);
 			p = place_after(vr, p, 1);
 			bytes += f->len;

@@ -180,8 +180,8 @@ used_write(struct vring *vr, uint16_t index, uint32_t id, uint32_t len)
 static inline void
 used_publish(struct vring *vr, uint16_t index)
 {
-	vring_log_used(vr, offsetof(struct virtq_used, idx), sizeof(vr->used->idx));
 	__atomic_store_n(&vr->used->idx, index, __ATOMIC_RELEASE);
+	vring_log_used(vr, offsetof(struct virtq_used, idx), sizeof(vr->used->idx));
 }
 
 static inline void
