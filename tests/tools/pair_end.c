@@ -150,6 +150,12 @@ ends_detach(struct run *run)
 
 /* ---- receiving ---- */
 
+void
+give_up(struct end *end)
+{
+	end->given_up = cells_sent(end) - cells_received(end);
+}
+
 static void
 arrived(struct run *run, unsigned which, const struct probe_found *found, size_t len, uint64_t now)
 {
@@ -297,6 +303,8 @@ reconnect(struct run *run, unsigned which)
 		driver_net_ring(end->net, i, &ring);
 		eventfd_write(ring.kick_fd, 1);
 	}
+	give_up(&run->ends[0]);
+	give_up(&run->ends[1]);
 	run->reconnects++;
 }
 

@@ -43,6 +43,9 @@ void ends_detach(struct run *run);
 uint64_t cells_sent(const struct end *end);
 uint64_t cells_received(const struct end *end);
 
+/* What is under way is not waited for any more: as much again may be sent. */
+void give_up(struct end *end);
+
 /* Sends while window, rate and ring allow, `limit` frames in all; returns frames. */
 unsigned send_some(struct run *run, unsigned which, uint64_t limit, uint64_t now);
 /* Takes everything that is there; returns frames. */

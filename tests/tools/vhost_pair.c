@@ -13,8 +13,8 @@
 #include "lib/clock.h"
 #include "tests/tools/pair_end.h"
 
-#define SILENCE_NS UINT64_C(500000000) /* without any arrival: what is under way is lost */
-#define FIRST_NS   UINT64_C(20000000)  /* until an unanswered first frame is sent again */
+#define SILENCE_NS UINT64_C(2000000000) /* without any arrival: what is under way is lost */
+#define FIRST_NS   UINT64_C(20000000)   /* until an unanswered first frame is sent again */
 
 static volatile sig_atomic_t stopped;
 
@@ -23,13 +23,6 @@ stop(int signo)
 {
 	(void)signo;
 	stopped = 1;
-}
-
-/* Everything that is under way is given up: more may be sent. */
-static void
-give_up(struct end *end)
-{
-	end->given_up = cells_sent(end) - cells_received(end);
 }
 
 /* The first frames go out until one arrives: a switch may need its moment to bring a port up. */
