@@ -39,6 +39,22 @@ class Reload(TestCase):
         self.pair.transfer(4)
 
 
+class Queues(TestCase):
+    def test_reboot_and_reload_with_two_queues(self):
+        switch = self.bench.switch()
+        pair = Pair(self.bench, switch, queues=2, cpus=2).start()
+        pair.reach()
+        for _ in range(2):
+            pair.one.sh("rmmod virtio_net && insmod /modules/virtio_net.ko")
+            pair.one.sh("ethtool -L eth0 combined 2")
+            pair.configure(0)
+            pair.reach()
+            pair.one.reboot()
+            pair.configure(0)
+            pair.reach()
+        pair.transfer(2)
+
+
 class Death(TestCase):
     def test_guest_is_killed_and_another_takes_its_place(self):
         switch = self.bench.switch()

@@ -48,8 +48,9 @@ class Guests(TestCase):
         for client, address in ((self.pair.one, IPV4[1]), (self.pair.two, IPV4[0])):
             for length in (64, 1400, 8000):
                 end = self.pair.iperf(client, address, "-u", "-b", 500 * 8 * length, "-l", length)
-                self.assertGreater(end["sum"]["packets"], 0)
-                self.assertEqual(end["sum"]["lost_packets"], 0, f"{length} bytes: {end['sum']}")
+                self.assertGreater(end["sum"]["packets"], 100)
+                # An emulated guest on a busy machine may fall asleep over a full socket buffer.
+                self.assertLess(end["sum"]["lost_percent"], 2, f"{length} bytes: {end['sum']}")
 
     def test_file_from_one_to_two(self):
         self.pair.transfer(16, 0)
