@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * steps: the packet path between two vhost ports step by step on one thread, for counting its
+ * instructions.
+ *
+ * A worker without a thread forwards bursts of known size, with the settings that ports of virtual
+ * machines have and addresses that were learnt; between its turns the driver side gives the frames
+ * back.  Nothing depends on time or on another thread: each turn costs the same instructions.  All
+ * that is to be counted happens in steps_measured(); bench/instructions runs this under callgrind
+ * and collects that function.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/pair.h"
+#include "datapath/forward.h"
+#include "datapath/topology.h"
+#include "lib/parse.h"
+
+#define TURNS_WARM 64 /* every descriptor of a ring of 1024 has been used once with bursts of 32 */
+#define TSC_HZ     1000 /* the clock stands still */
+#define NOW_S      1
+#define DIE(...)   (fprintf(stderr, "steps: " __VA_ARGS__), fputc('\n', stderr), exit(1))
+
+static struct pair pair;
+static struct topology topology;
+static struct worker worker;
+static struct port_counters counters[2][WORKER_MAX];
+
+/* One bridge, two ports, one worker: what datapath_port_add() would have noted. */
+static void
+describe(void)
+{
+	struct bridge_slot *bridge = &topology.bridges[0];
+	struct err err;
+
+	topology.workers = 1;
+	bridge->used = true;
+	bridge->settings.fdb_capacity = FDB_CAPACITY_DEFAULT;
+	bridge->settings.ageing_s = FDB_AGEING_DEFAULT_S;
+	if (fdb_create(&bridge->fdb, FDB_CAPACITY_DEFAULT, &err))
+		DIE("%s", err.text);
+	for (unsigned i = 0; i < 2; i++) {
+		struct port_slot *slot = &topology.ports[i];
+		const struct mac mac = pair_mac(i);
+
+		slot->port = &pair.sides[i].device.port;
+		slot->port->index = (uint16_t)i;
+		slot->port->counters = counters[i];
+		slot->generation = i + 1;
+		slot->settings.drop_reserved = true;
+		slot->settings.mac_limit = 256;
+		slot->settings.storm_pps = 1000;
+		fdb_learn(bridge->fdb, fdb_make_key(mac.b, 0), i, NOW_S);
+	}
+}
+
+static void
+worker_make(void)
+{
+	worker.now = snapshot_build(&topology);
+	if (!worker.now || offload_create(&worker.offload))
+		DIE("no memory");
+	worker.tsc_hz = TSC_HZ;
+	worker.now_s = NOW_S;
+	for (unsigned i = 0; i < 2; i++)
+		worker.ports[i].usual = PORT_MAX;
+}
+
+/* What a worker's turn does when it has found work: visits its queues, then notifies. */
+static __attribute__((noinline)) unsigned
+turn(void)
+{
+	const struct snapshot_worker *mine = &worker.now->workers[0];
+	unsigned frames = 0;
+
+	for (unsigned i = 0; i < mine->poll_count; i++)
+		frames += forward_queue(
+			&worker, &mine->poll[i], &mine->poll[i + 1 < mine->poll_count ? i + 1 : 0]);
+	for (unsigned t = 0; t < worker.touched_count; t++) {
+		struct worker_port *notes = &worker.ports[worker.touched[t]];
+		struct port *port = worker.now->ports[worker.touched[t]].port;
+
+		if (notes->tx_touched)
+			port->ops->tx_flush(port, 0);
+		if (notes->rx_touched)
+			port->ops->rx_flush(port, 0);
+		notes->tx_touched = 0;
+		notes->rx_touched = 0;
+	}
+	worker.touched_count = 0;
+	return frames;
+}
+
+__attribute__((noinline, noclone)) unsigned steps_measured(void);
+
+unsigned
+steps_measured(void)
+{
+	return turn();
+}
+
+/* The driver side, until nothing is left to do. */
+static void
+give_back(unsigned frames)
+{
+	unsigned back = 0, n;
+
+	do {
+		n = pair_turn(&pair, 0) + pair_turn(&pair, 1);
+		back += n;
+	} while (n);
+	if (back != frames)
+		DIE("the worker forwarded %u frames, %u came back", frames, back);
+}
+
+static unsigned
+number(const char *text, unsigned most)
+{
+	uint64_t value;
+
+	if (parse_u64(text, 1, most, &value))
+		DIE("%s: a number from 1 to %u is expected", text, most);
+	return (unsigned)value;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct pair_options options = {.size = 64, .ring = 1024, .flight = PAIR_BURST};
+	unsigned turns = 256;
+	uint64_t packets = 0;
+	struct err err;
+	int c;
+
+	while ((c = getopt(argc, argv, "s:b:n:pim")) != -1) {
+		switch (c) {
+		case 's':
+			options.size = number(optarg, 2000);
+			break;
+		case 'b':
+			options.flight = number(optarg, FRAME_BURST);
+			break;
+		case 'n':
+			turns = number(optarg, 1000000);
+			break;
+		case 'p':
+			options.packed = true;
+			break;
+		case 'i':
+			options.in_order = true;
+			break;
+		case 'm':
+			options.mergeable = true;
+			break;
+		default:
+			DIE("-s SIZE -b BURST -n TURNS -p(acked) -i(n order) -m(ergeable)");
+		}
+	}
+	if (pair_open(&pair, &options, &err))
+		DIE("%s", err.text);
+	describe();
+	worker_make();
+	pair_fill(&pair);
+	for (unsigned i = 0; i < TURNS_WARM; i++)
+		give_back(turn());
+	for (unsigned i = 0; i < turns; i++) {
+		unsigned n = steps_measured();
+
+		if (n != 2 * options.flight)
+			DIE("%u frames in a turn instead of %u", n, 2 * options.flight);
+		packets += n;
+		give_back(n);
+	}
+	printf("packets %llu\n", (unsigned long long)packets);
+	return 0;
+}
