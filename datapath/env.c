@@ -87,6 +87,8 @@ env_start(bool hugepages, bool pci, struct err *err)
 	args[n++] = (char *)"--no-telemetry";
 	args[n++] = (char *)"--iova-mode=va";
 	args[n++] = (char *)"--log-level=lib.eal:4";
+	/* It complains of a queueing discipline and of secondary processes that we do not need. */
+	args[n++] = (char *)"--log-level=pmd.net.tap:2";
 	if (with_hugepages) {
 		args[n++] = (char *)"--in-memory";
 	} else {

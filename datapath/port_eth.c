@@ -263,7 +263,7 @@ port_eth_create(const struct port_eth_options *options, struct port **port, stru
 		return r;
 	eth = calloc(1, sizeof(*eth));
 	if (!eth)
-		return err_set(err, -ENOMEM, "no memory for port \"%s\"", options->name);
+		return err_set(err, -ENOMEM, "no memory for a port");
 	eth->pool = mbuf_pool(err);
 	r = eth->pool ? probe(eth, type, options, queues, err) : -ENOMEM;
 	if (r) {
@@ -276,8 +276,7 @@ port_eth_create(const struct port_eth_options *options, struct port **port, stru
 		r = err_set(err, -EINVAL, "a %s port has at most %u queues", type->type,
 			RTE_MIN(info.max_rx_queues, info.max_tx_queues));
 	} else if ((r = setup(eth, type, options, queues))) {
-		err_set(err, r, "port \"%s\": DPDK's %s driver: %s", options->name, type->driver,
-			strerror(-r));
+		err_set(err, r, "DPDK's %s driver: %s", type->driver, strerror(-r));
 	}
 	if (r) {
 		eth_destroy(&eth->port);
@@ -299,8 +298,7 @@ port_eth_open(struct port *port, struct err *err)
 
 		r = fd < 0 ? -ENOTSUP : datapath_port_watch(port, q, fd);
 		if (r)
-			return err_set(err, r, "port \"%s\": no wake-ups from its interface: %s",
-				port->name, strerror(-r));
+			return err_set(err, r, "no wake-ups from its interface: %s", strerror(-r));
 	}
 	return 0;
 }
