@@ -255,7 +255,7 @@ send_some(struct run *run, unsigned which, uint64_t limit, uint64_t now)
 	uint64_t cells = cells_sent(end), done = cells_received(end) + end->given_up;
 	unsigned count = 0;
 
-	while (end->sent < limit && cells - done < o->window && count < 64) {
+	while (end->sent < limit && cells < done + o->window && count < 64) {
 		unsigned q = (unsigned)(end->sent % end->pairs), size = next_size(run, end);
 		struct track *track = &end->tracks[q];
 		struct virtio_net_hdr header;
