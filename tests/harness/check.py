@@ -47,9 +47,16 @@ class Lines:
             self.child.wait()
         finally:
             timer.cancel()
-            if self.child.poll() is None:
-                self.child.kill()
-                self.child.wait()
+            self.stop()
+
+    def stop(self):
+        """Lets the program undo what it has set up, for some seconds."""
+        self.child.terminate()
+        try:
+            self.child.wait(10)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
 
     @property
     def end(self):

@@ -55,6 +55,17 @@ def inner_pid(pid):
 def run_suite(path, options, prefix, counts):
     scratch = tempfile.mkdtemp(prefix="patchbay-e2e.")
     os.chmod(scratch, 0o755)
+    failed = counts.failed
+    try:
+        run_isolated(path, options, prefix, counts, scratch)
+    finally:
+        if options.keep and counts.failed > failed:
+            print(f"# kept: {scratch}", flush=True)
+        else:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def run_isolated(path, options, prefix, counts, scratch):
     environment = dict(os.environ, PATCHBAY_SCRATCH=scratch, PYTHONPATH=str(TESTS),
                        PYTHONDONTWRITEBYTECODE="1")
     environment.pop("XDG_RUNTIME_DIR", None)
@@ -97,10 +108,6 @@ def run_suite(path, options, prefix, counts):
             name = f"{path.stem.removeprefix('test_')}: ended early with code {child.returncode}"
             counts.add("failed", name)
             print(f"not ok {counts.total} - {name}", flush=True)
-    if options.keep and counts.failed > failed:
-        print(f"# kept: {scratch}", flush=True)
-    else:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def main():
