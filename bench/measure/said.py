@@ -131,3 +131,36 @@ def callgrind_total(text):
     if not match:
         raise Unreadable("callgrind: no totals in its output file")
     return int(match.group(1))
+
+
+FUNCTION = re.compile(r"^\s*([\d,]+) \([\s\d.]+%\)\s+\S*?:([\w.]+)", re.M)
+
+
+def callgrind_functions(text):
+    """{function: instructions} of callgrind_annotate; what was inlined counts for its caller."""
+    found = {}
+    for count, name in FUNCTION.findall(text.split("Auto-annotated source")[0]):
+        found[name] = found.get(name, 0) + int(count.replace(",", ""))
+    return found
+
+
+def packets(text):
+    """The number that bench/steps counted."""
+    match = re.search(r"^packets (\d+)$", text, re.M)
+    if not match:
+        raise Unreadable(f"bench/steps: no number of packets in {text.strip()!r}")
+    return int(match.group(1))
+
+
+def recorded(text):
+    """({name: instructions per packet}, compiler) of bench/instructions.txt."""
+    values = {}
+    for line in text.splitlines():
+        if line.strip() and not line.startswith("#"):
+            try:
+                name, value = line.split()
+                values[name] = float(value)
+            except ValueError:
+                raise Unreadable(f"instructions.txt: not a name and a number: {line!r}") from None
+    compiler = re.search(r"^# compiler: (.*)$", text, re.M)
+    return values, compiler.group(1).strip() if compiler else None
