@@ -91,8 +91,8 @@ is_tcp(const struct frame_path *path)
 	return path->kind == FRAME_TSO;
 }
 
-static void
-lay_out(struct frame_shape *s, const struct frame_path *path, uint32_t size)
+void
+frame_shape(struct frame_shape *s, const struct frame_path *path, uint32_t size)
 {
 	uint32_t end, l4_length;
 
@@ -200,24 +200,6 @@ frame_build(uint8_t *flat, const struct frame_shape *s, const struct frame_path 
 	put_transport(flat, s, path);
 }
 
-void
-frame_shape(struct frame_shape *s, const struct frame_path *path, uint32_t size)
-{
-	static const struct frame_cursor first;
-	static __thread uint8_t flat[FRAME_ROOM];
-
-	memset(s, 0, sizeof(*s));
-	lay_out(s, path, size);
-	frame_build(flat, s, path, &first);
-	s->header = load64(flat);
-	/* A switch may say that it knows the checksum to be right. */
-	s->header_mask = ~(uint64_t)VIRTIO_NET_HDR_F_DATA_VALID;
-	s->header &= s->header_mask;
-	s->header_rest = load32(flat + 8);
-	s->mark = load64(flat + s->data + MARK - 8);
-	s->addresses = load64(flat + s->l3 + 12);
-}
-
 /* ---- checking ---- */
 
 /* Is it a frame of this run between this pair of guests, for the target? */
@@ -278,7 +260,7 @@ frame_judge(const uint8_t *flat, uint32_t length, const struct frame_path *path,
 	uint32_t ip_length, csum;
 	uint64_t stamp;
 
-	lay_out(&s, path, FRAME_MIN);
+	frame_shape(&s, path, FRAME_MIN);
 	verdict = judge_origin(flat, length, &s, path);
 	stamp = load64(flat + s.data + MARK);
 	if (verdict == FRAME_FOREIGN || verdict == FRAME_STRAY)
@@ -288,7 +270,7 @@ frame_judge(const uint8_t *flat, uint32_t length, const struct frame_path *path,
 	if (!frame_stamp_valid(stamp) || s.l3 + ip_length != length ||
 		length - FRAME_AT < FRAME_MIN || length > FRAME_ROOM)
 		return FRAME_CORRUPT;
-	lay_out(&s, path, length - FRAME_AT - (path->tagged ? FRAME_TAG : 0));
+	frame_shape(&s, path, length - FRAME_AT - (path->tagged ? FRAME_TAG : 0));
 	frame_cursor_set(&cursor, path, *sequence);
 	frame_build(want, &s, path, &cursor);
 	if (!header_right(flat, want) || !checksum_right(flat, &s, want))

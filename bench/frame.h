@@ -65,25 +65,12 @@ struct frame_shape {
 	uint16_t l3, l4, data; /* offsets in the buffer, of IPv4, of UDP or TCP, of the mark */
 	uint32_t tail;         /* of the second stamp; 0 = none */
 	uint32_t payload, payload_length; /* between the stamps */
-	uint64_t header, header_mask;     /* first 8 bytes of the frame header, and what counts */
-	uint32_t header_rest;             /* its other bytes, when it is sent */
-	uint64_t mark;                    /* the 8 bytes in front of the stamp */
-	uint64_t addresses;               /* IPv4 addresses */
 };
 
 static inline uint64_t
 load64(const void *from)
 {
 	uint64_t value;
-
-	memcpy(&value, from, sizeof(value));
-	return value;
-}
-
-static inline uint32_t
-load32(const void *from)
-{
-	uint32_t value;
 
 	memcpy(&value, from, sizeof(value));
 	return value;

@@ -56,6 +56,17 @@ head_flow(struct head *head, const struct frame_path *path, const struct frame_c
 			_mm_insert_epi32(head->bytes[1], (int)frame_tag(cursor->vlan + 1), 2);
 }
 
+/* Any frame of the path, of the length that the head was made for. */
+static inline void
+head_set(struct head *head, const struct frame_shape *shape, const struct frame_path *path,
+	const struct frame_cursor *cursor)
+{
+	uint64_t stamp = frame_stamp(cursor->sequence);
+
+	head_flow(head, path, cursor, path->tagged);
+	memcpy((uint8_t *)head->bytes + shape->data + 2, &stamp, sizeof(stamp));
+}
+
 /* Is it the head of this buffer?  Buffers begin at cache lines. */
 static inline bool
 head_matches(const struct head *head, const uint8_t *buffer, unsigned vectors)

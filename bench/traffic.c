@@ -99,7 +99,6 @@ prepare(struct endpoint *e, const struct phase *phase, bool first)
 	frame_cursor_set(&e->expected, &e->in, 0);
 	sequence_start(&e->arrivals, 0, e->in.flows);
 	memset(&e->tally, 0, sizeof(e->tally));
-	e->sample = 0;
 	e->held_count = 0;
 	e->begun = 0;
 	e->sends = first || phase->two_way;
@@ -107,8 +106,10 @@ prepare(struct endpoint *e, const struct phase *phase, bool first)
 	e->credit = e->sends && phase->kind == PHASE_CLOSED ? phase->window : 0;
 	e->interval = phase->rate > 0 ? (double)phase->tsc_hz / phase->rate : 0;
 	build_frames(e);
-	head_init(&e->out_head, &e->out_shapes[0], &e->out, &e->next);
-	head_init(&e->in_head, &e->in_shapes[0], &e->in, &e->expected);
+	for (unsigned i = 0; i < e->mix->count; i++) {
+		head_init(&e->out_heads[i], &e->out_shapes[i], &e->out, &e->next);
+		head_init(&e->in_heads[i], &e->in_shapes[i], &e->in, &e->expected);
+	}
 }
 
 static void

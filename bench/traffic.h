@@ -58,9 +58,8 @@ struct endpoint {
 	unsigned burst;
 
 	struct frame_cursor next, expected; /* of the next frame sent, received */
-	struct head out_head, in_head;      /* of these frames, for those of one length */
+	struct head out_heads[TRAFFIC_SIZES], in_heads[TRAFFIC_SIZES]; /* of these frames */
 	struct sequence arrivals;
-	uint32_t sample; /* where the next sample of a payload is taken */
 	struct tally tally;
 	/* Buffers of a frame whose last ones were not collected yet. */
 	struct driver_used held[GUEST_CHAIN_MAX];

@@ -33,13 +33,14 @@ chain_load64(const struct driver_used *used, uint32_t size, uint32_t from)
 
 /* ---- receive ---- */
 
-static const struct frame_shape *
-shape_of(const struct frame_shape *shapes, const struct endpoint *e, uint32_t length)
+/* Which of the lengths it is; -1 = none. */
+static int
+length_index(const struct frame_shape *shapes, const struct endpoint *e, uint32_t length)
 {
 	for (unsigned i = 0; i < e->mix->count; i++)
 		if (shapes[i].length == length)
-			return &shapes[i];
-	return NULL;
+			return (int)i;
+	return -1;
 }
 
 /* Every buffer but the last is full. */
@@ -52,42 +53,26 @@ chain_is_full(const struct driver_used *used, unsigned count, uint32_t size)
 	return true;
 }
 
-/* Bits that differ from what is expected in the headers, and in the first stamp. */
-static uint64_t
-head_difference(const uint8_t *buffer, const struct frame_shape *s, const struct frame_path *path,
-	const struct frame_cursor *at)
-{
-	struct frame_macs macs = frame_macs(path, at->mac);
-	uint64_t d = (load64(buffer) & s->header_mask) ^ s->header;
-
-	d |= load64(buffer + FRAME_AT) ^ macs.first;
-	d |= load32(buffer + FRAME_AT + 8) ^ macs.last;
-	if (path->tagged)
-		d |= load32(buffer + FRAME_AT + 12) ^ frame_tag(at->vlan + 1);
-	d |= load64(buffer + s->l3 + 12) ^ s->addresses;
-	d |= load64(buffer + s->data - 6) ^ s->mark;
-	return d | (load64(buffer + s->data + 2) ^ frame_stamp(at->sequence));
-}
-
 static bool
 is_expected(struct endpoint *e, const struct driver_used *used, unsigned count, uint32_t bytes)
 {
-	const struct frame_shape *s = shape_of(e->in_shapes, e, bytes - FRAME_AT);
-	uint64_t stamp = frame_stamp(e->expected.sequence), d;
-	uint32_t size = e->guest->pool.size;
+	int index = length_index(e->in_shapes, e, bytes - FRAME_AT);
+	const struct frame_shape *s = &e->in_shapes[index];
+	uint32_t size = e->guest->pool.size, sample;
+	struct head head;
 
-	if (!s || e->verify_full || !chain_is_full(used, count, size))
+	if (index < 0 || e->verify_full || !chain_is_full(used, count, size))
 		return false;
-	d = head_difference(used->token, s, &e->in, &e->expected);
-	if (s->tail) {
-		uint32_t sample = e->sample % (s->payload_length - 7);
-
-		d |= chain_load64(used, size, s->tail) ^ stamp;
-		d |= chain_load64(used, size, s->payload + sample) ^
-		     load64(frame_payload(&e->in, 0) + sample);
-		e->sample += SAMPLE_STEP;
-	}
-	return !d;
+	head = e->in_heads[index];
+	head_set(&head, s, &e->in, &e->expected);
+	if (!head_matches(&head, used->token, head_vectors(s)))
+		return false;
+	if (!s->tail)
+		return true;
+	sample = (uint32_t)(e->expected.sequence * SAMPLE_STEP) % (s->payload_length - 7);
+	return chain_load64(used, size, s->tail) == frame_stamp(e->expected.sequence) &&
+	       chain_load64(used, size, s->payload + sample) ==
+		       load64(frame_payload(&e->in, 0) + sample);
 }
 
 static bool
@@ -172,38 +157,42 @@ receive_any(struct endpoint *e, const struct phase *phase, struct traffic *t)
 
 /* ---- send ---- */
 
-/* The frame waits, built; what differs from one to the next is written. */
-static uint32_t
-frame_renew(struct endpoint *e, uint8_t *buffer)
+/* The bytes from `from` on of a frame in buffers of our own. */
+static void
+frame_patch(struct guest *g, uint8_t *frame, uint32_t from, uint64_t value)
 {
-	struct guest *g = e->guest;
+	uint32_t size = g->pool.size;
+
+	if (from % size + sizeof(value) <= size) {
+		store64(frame + from / size * g->pool.stride + from % size, value);
+		return;
+	}
+	for (unsigned i = 0; i < sizeof(value); i++, from++)
+		frame[from / size * g->pool.stride + from % size] = (uint8_t)(value >> 8 * i);
+}
+
+/* The frame waits, built; what differs from one to the next is written.  Returns its length. */
+static uint32_t
+frame_renew(struct endpoint *e, uint8_t *frame)
+{
 	unsigned l3 = e->out_shapes[0].l3;
 	uint32_t length =
-		l3 - FRAME_AT + ((uint32_t)buffer[l3 + 2] << 8 | buffer[l3 + 3]); /* of IPv4 */
-	const struct frame_shape *s = shape_of(e->out_shapes, e, length);
-	uint64_t stamp = frame_stamp(e->next.sequence);
-	struct frame_macs macs = frame_macs(&e->out, e->next.mac);
+		l3 - FRAME_AT + ((uint32_t)frame[l3 + 2] << 8 | frame[l3 + 3]); /* of IPv4 */
+	int index = length_index(e->out_shapes, e, length);
+	const struct frame_shape *s = &e->out_shapes[index];
 
 	if (e->out.shifted) {
 		static __thread uint8_t flat[FRAME_ROOM];
 
 		frame_build(flat, s, &e->out, &e->next);
-		guest_scatter(g, buffer, flat, FRAME_AT + s->length);
-		return FRAME_AT + s->length;
+		guest_scatter(e->guest, frame, flat, FRAME_AT + length);
+		return FRAME_AT + length;
 	}
-	store64(buffer + FRAME_AT, macs.first);
-	store32(buffer + FRAME_AT + 8, macs.last);
-	if (e->out.tagged)
-		store32(buffer + FRAME_AT + 12, frame_tag(e->next.vlan + 1));
-	store64(buffer + s->data + 2, stamp);
-	if (s->tail && s->tail % g->pool.size + 8 <= g->pool.size)
-		store64(buffer + s->tail / g->pool.size * g->pool.stride + s->tail % g->pool.size,
-			stamp);
-	else if (s->tail)
-		for (uint32_t i = 0, at = s->tail; i < 8; i++, at++)
-			buffer[at / g->pool.size * g->pool.stride + at % g->pool.size] =
-				(uint8_t)(stamp >> 8 * i);
-	return FRAME_AT + s->length;
+	head_set(&e->out_heads[index], s, &e->out, &e->next);
+	head_write(&e->out_heads[index], frame, head_vectors(s));
+	if (s->tail)
+		frame_patch(e->guest, frame, s->tail, frame_stamp(e->next.sequence));
+	return FRAME_AT + length;
 }
 
 static unsigned

@@ -52,26 +52,26 @@ lane_step(struct lane *l, const struct variant v)
 INLINE struct lane
 lane_in(const struct endpoint *e)
 {
-	return (struct lane){e->in_head, &e->in, &e->in_shapes[0], e->expected};
+	return (struct lane){e->in_heads[0], &e->in, &e->in_shapes[0], e->expected};
 }
 
 INLINE void
 lane_in_end(struct endpoint *e, const struct lane *l)
 {
-	e->in_head = l->head;
+	e->in_heads[0] = l->head;
 	e->expected = l->at;
 }
 
 INLINE struct lane
 lane_out(const struct endpoint *e)
 {
-	return (struct lane){e->out_head, &e->out, &e->out_shapes[0], e->next};
+	return (struct lane){e->out_heads[0], &e->out, &e->out_shapes[0], e->next};
 }
 
 INLINE void
 lane_out_end(struct endpoint *e, const struct lane *l)
 {
-	e->out_head = l->head;
+	e->out_heads[0] = l->head;
 	e->next = l->at;
 }
 
@@ -122,7 +122,7 @@ take_other(struct endpoint *e, const uint8_t *buffer, uint32_t length)
 	bool taken;
 
 	taken = length <= e->guest->pool.size && traffic_judge(e, buffer, length);
-	head_init(&e->in_head, &e->in_shapes[0], &e->in, &e->expected);
+	head_init(&e->in_heads[0], &e->in_shapes[0], &e->in, &e->expected);
 	return taken;
 }
 
