@@ -211,7 +211,8 @@ class Resources(TestCase):
             for number in range(1, 5):
                 switch("port", "del", f"vm{number}")
             add_vhost_ports(switch, 4)
-        self.assertLessEqual(switch.descriptors(), descriptors)
+        wait_until(lambda: switch.descriptors() <= descriptors, 3,
+                   lambda: f"return from {switch.descriptors()} to {descriptors} descriptors")
         self.assertLess(switch.rss() - memory, 4 * MIB)
 
     @requires_root
