@@ -15,7 +15,7 @@
 /* Exit codes. */
 enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE };
 
-#define COMMAND_WORDS_MAX 64
+#define COMMAND_WORDS_MAX   64
 #define COMMAND_SOCKETS_MAX 64
 
 struct command {

@@ -12,7 +12,7 @@
 #define ERR_TEXT_MAX 512
 
 struct err {
-	int code;		 /* negative errno; 0 = no error */
+	int code;                /* negative errno; 0 = no error */
 	char text[ERR_TEXT_MAX]; /* one sentence, no newline */
 };
 

@@ -9,9 +9,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#define MAC_LEN 6
+#define MAC_LEN       6
 #define MAC_TEXT_SIZE 18 /* "52:54:00:12:34:56" and the NUL */
-#define VLAN_COUNT 4096
+#define VLAN_COUNT    4096
 
 struct mac {
 	uint8_t b[MAC_LEN];

@@ -49,8 +49,7 @@ LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	size_t answer_size;
 	json_t *parsed;
 	bool failed;
-	char *answer =
-		rpc_answer(&handler, (const char *)input, size, true, &answer_size, &failed);
+	char *answer = rpc_answer(&handler, (const char *)input, size, true, &answer_size, &failed);
 
 	REQUIRE(!failed);
 	if (!answer)
