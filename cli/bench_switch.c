@@ -201,7 +201,7 @@ connect_own(struct bench_switch *s, const char *program, struct err *err)
 	if (!rc)
 		return 0;
 	read_log(s, words, sizeof(words));
-	return err_set(err, rc, "cannot start %s: %s", program, words);
+	return err_set(err, -EIO, "cannot start %s: %s", program, words);
 }
 
 static int
