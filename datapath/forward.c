@@ -67,8 +67,10 @@ forward_queue(struct worker *w, const struct snapshot_poll *poll, const struct s
 	burst->count = 0;
 	burst->segs_used = 0;
 	burst->bytes = 0;
-	port->ops->rx(port, poll->queue, burst, counters);
-	if (!burst->count)
+	if (!port->ops->rx(port, poll->queue, burst, counters))
+		return 0;
+	worker_touch_rx(w, poll->port, poll->queue);
+	if (UNLIKELY(!burst->count))
 		return 0;
 	forward_decide(w, in, counters);
 	w->ports[poll->port].usual = w->list_count ? w->list_ports[0] : PORT_MAX;
@@ -78,7 +80,6 @@ forward_queue(struct worker *w, const struct snapshot_poll *poll, const struct s
 		after->ops->rx_peek(after, next->queue);
 	deliver_burst(w);
 	port->ops->rx_done(port, poll->queue, burst);
-	worker_touch_rx(w, poll->port, poll->queue);
 	return burst->count;
 }
 

@@ -74,9 +74,10 @@ struct port_ops {
 
 	/*
 	 * worker: take frames from a queue until the burst is full by count, bytes or segments.
-	 * Malformed input is consumed and counted here.  May return 0 frames.
+	 * Malformed input is consumed and counted here.  The burst may stay empty; true when
+	 * anything was consumed, so that the queue is to be flushed.
 	 */
-	void (*rx)(struct port *port, unsigned queue, struct burst *burst,
+	bool (*rx)(struct port *port, unsigned queue, struct burst *burst,
 		struct port_counters *counters);
 
 	/* worker: the burst is forwarded; give the buffers back.  Called iff rx gave frames. */

@@ -37,7 +37,7 @@ struct port_eth {
 
 /* ---- packet path ---- */
 
-static void
+static bool
 eth_rx(struct port *port, unsigned queue, struct burst *burst, struct port_counters *counters)
 {
 	struct port_eth *eth = (struct port_eth *)port;
@@ -62,6 +62,7 @@ eth_rx(struct port *port, unsigned queue, struct burst *burst, struct port_count
 		mbufs[kept++] = m;
 	}
 	eth->mbuf_count[queue] = kept;
+	return n > 0;
 }
 
 static void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * topology: the control thread's own list of bridges and ports, from which snapshots are made.
- * Inside the datapath folder only; control thread only.
+ * Inside the datapath folder, and for bench/steps.c, only; control thread only.
  */
 #ifndef DATAPATH_TOPOLOGY_H
 #define DATAPATH_TOPOLOGY_H

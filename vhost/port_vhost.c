@@ -58,19 +58,19 @@ vhost_tx_peek(struct port *port, unsigned queue, unsigned count)
 	ring_peek(ring_published(port, TX_RING(queue)), count, VIRTQ_DESC_F_WRITE);
 }
 
-static void
+static bool
 vhost_rx(struct port *port, unsigned queue, struct burst *burst, struct port_counters *counters)
 {
 	struct vring *vr = ring_load(port, RX_RING(queue));
+	bool consumed;
 
 	if (!vr || UNLIKELY(vring_broken(vr)))
-		return;
-	if (vr->is_packed)
-		vring_packed_rx(vr, burst, counters);
-	else
-		vring_split_rx(vr, burst, counters);
+		return false;
+	consumed = vr->is_packed ? vring_packed_rx(vr, burst, counters)
+				 : vring_split_rx(vr, burst, counters);
 	if (UNLIKELY(vring_broken(vr)))
 		datapath_report_broken(port, RX_RING(queue), vring_broken(vr));
+	return consumed;
 }
 
 static void

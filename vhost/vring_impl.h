@@ -221,6 +221,8 @@ copy_short(uint8_t *to, const uint8_t *from, uint32_t n)
 static inline void
 prefetch_buffer(const uint8_t *at, bool write)
 {
+	if (UNLIKELY(!at))
+		return;
 	if (write) {
 		__builtin_prefetch(at, 1, 2);
 		__builtin_prefetch(at + CACHE_LINE, 1, 2);
@@ -420,7 +422,8 @@ void tx_spans(
 /* ---- the two ring formats ---- */
 
 unsigned vring_split_peek(struct vring *vr, unsigned want, uint16_t write);
-void vring_split_rx(struct vring *vr, struct burst *burst, struct port_counters *counters);
+/* true when anything was consumed */
+bool vring_split_rx(struct vring *vr, struct burst *burst, struct port_counters *counters);
 void vring_split_rx_done(struct vring *vr);
 void vring_split_tx(struct vring *vr, const struct frame *frames, const uint8_t *list,
 	unsigned count, struct port_counters *counters);
@@ -429,7 +432,7 @@ bool vring_split_arm(struct vring *vr);
 void vring_split_disarm(struct vring *vr);
 
 unsigned vring_packed_peek(struct vring *vr, unsigned want, uint16_t write);
-void vring_packed_rx(struct vring *vr, struct burst *burst, struct port_counters *counters);
+bool vring_packed_rx(struct vring *vr, struct burst *burst, struct port_counters *counters);
 void vring_packed_rx_done(struct vring *vr);
 void vring_packed_tx(struct vring *vr, const struct frame *frames, const uint8_t *list,
 	unsigned count, struct port_counters *counters);

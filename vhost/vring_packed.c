@@ -213,12 +213,13 @@ rx_one(struct vring *vr, struct place *p, struct burst *burst, struct port_count
 	return true;
 }
 
-void
+bool
 vring_packed_rx(struct vring *vr, struct burst *burst, struct port_counters *counters)
 {
 	struct ahead *ahead = &vr->ahead;
 	unsigned n = ahead->count ? ahead->count : vring_packed_peek(vr, FRAME_BURST, 0), i;
 	struct place p;
+	bool consumed;
 
 	i = rx_flat(vr, burst, 0, n, counters);
 	for (unsigned k = 0; k < i; k++) {
@@ -231,8 +232,10 @@ vring_packed_rx(struct vring *vr, struct burst *burst, struct port_counters *cou
 	while (!ahead->count && vr->done_count < FRAME_BURST && !rx_burst_full(burst) &&
 		rx_one(vr, &p, burst, counters))
 		;
-	if (vr->done_count && !burst->count)
+	consumed = vr->done_count > 0;
+	if (consumed && !burst->count)
 		vring_packed_rx_done(vr);
+	return consumed;
 }
 
 void

@@ -127,14 +127,14 @@ vring_split_peek(struct vring *vr, unsigned want, uint16_t write)
 	return n;
 }
 
-void
+bool
 vring_split_rx(struct vring *vr, struct burst *burst, struct port_counters *counters)
 {
 	struct ahead *ahead = &vr->ahead;
 	unsigned n = ahead->count ? ahead->count : vring_split_peek(vr, FRAME_BURST, 0), i;
 
 	if (!n)
-		return;
+		return false;
 	for (i = 0; i < n && !rx_burst_full(burst);) {
 		struct spans spans;
 		unsigned flat = rx_flat(vr, burst, i, n, counters);
@@ -157,6 +157,7 @@ vring_split_rx(struct vring *vr, struct burst *burst, struct port_counters *coun
 	vr->done_count = (uint16_t)i;
 	if (!burst->count)
 		vring_split_rx_done(vr);
+	return i > 0;
 }
 
 static inline void

@@ -15,7 +15,7 @@ frame_alloc(uint32_t len)
 	return aligned_alloc(64, (sizeof(struct memory_frame) + len + 63) / 64 * 64);
 }
 
-static void
+static bool
 memory_rx(struct port *port, unsigned queue, struct burst *burst, struct port_counters *counters)
 {
 	struct memory_port *mp = (struct memory_port *)port;
@@ -40,6 +40,7 @@ memory_rx(struct port *port, unsigned queue, struct burst *burst, struct port_co
 		burst->bytes += m->len;
 	}
 	burst->count = (uint16_t)n;
+	return n > 0;
 }
 
 static void

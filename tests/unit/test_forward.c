@@ -512,8 +512,10 @@ test_move_queues(void **state)
 	uint8_t bytes[3000];
 
 	(void)state;
-	if (datapath_worker_count() < 2)
+	if (datapath_worker_count() < 2) {
+		print_message("skipped: needs two CPUs\n");
 		skip();
+	}
 	introduce();
 	while (got < 20000) {
 		if (sent < 20000 && sent - got < 200) {
@@ -621,6 +623,55 @@ test_flow_spread(void **state)
 	memory_port_destroy(wide);
 }
 
+/* A port that only ever brings what is no frame. */
+static struct rubbish {
+	struct port port;
+	atomic_uint waiting, flushed;
+} rubbish;
+
+static bool
+rubbish_rx(struct port *port, unsigned queue, struct burst *burst, struct port_counters *counters)
+{
+	(void)port;
+	(void)queue;
+	(void)burst;
+	if (!atomic_load(&rubbish.waiting))
+		return false;
+	counters->drops[DROP_BAD_DESCRIPTOR] += 1;
+	atomic_fetch_sub(&rubbish.waiting, 1);
+	return true;
+}
+
+static void
+rubbish_flush(struct port *port, unsigned queue)
+{
+	(void)port;
+	(void)queue;
+	atomic_fetch_add(&rubbish.flushed, 1);
+}
+
+/* Whose buffers are given back is told so, frames or not. */
+static void
+test_rubbish_is_flushed(void **state)
+{
+	static const struct port_ops ops = {
+		.type = "rubbish", .rx = rubbish_rx, .rx_flush = rubbish_flush};
+	struct port_settings s = plain_settings();
+	uint64_t end = clock_ns() + WAIT_MS * UINT64_C(1000000);
+
+	(void)state;
+	port_init(&rubbish.port, &ops, "rubbish", 1, 1);
+	rubbish.port.poll_us = 100;
+	assert_int_equal(datapath_port_add(&rubbish.port, &s, NULL), 0);
+	atomic_store(&rubbish.waiting, 3);
+	while (atomic_load(&rubbish.flushed) < 3) {
+		assert_true(clock_ns() < end);
+		sched_yield();
+	}
+	datapath_port_del(&rubbish.port);
+	assert_int_equal(atomic_load(&rubbish.flushed), 3);
+}
+
 static void
 test_inject(void **state)
 {
@@ -653,6 +704,7 @@ main(void)
 		TEST(test_bystanders),
 		TEST(test_flow_spread),
 		TEST(test_inject),
+		TEST(test_rubbish_is_flushed),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -209,11 +209,12 @@ static inline unsigned
 side_forward(struct side *from, struct side *to, struct burst *burst)
 {
 	uint8_t all[FRAME_BURST];
+	bool consumed;
 
 	burst->count = 0;
 	burst->segs_used = 0;
 	burst->bytes = 0;
-	vhost_rings_ops.rx(&from->device.port, 0, burst, &from->counters);
+	consumed = vhost_rings_ops.rx(&from->device.port, 0, burst, &from->counters);
 	if (burst->count) {
 		for (unsigned i = 0; i < burst->count; i++)
 			all[i] = (uint8_t)i;
@@ -224,7 +225,8 @@ side_forward(struct side *from, struct side *to, struct burst *burst)
 		vhost_rings_ops.rx_done(&from->device.port, 0, burst);
 		vhost_rings_ops.tx_flush(&to->device.port, 0);
 	}
-	vhost_rings_ops.rx_flush(&from->device.port, 0);
+	if (consumed)
+		vhost_rings_ops.rx_flush(&from->device.port, 0);
 	return burst->count;
 }
 
