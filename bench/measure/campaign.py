@@ -13,6 +13,7 @@ from harness.progress import say
 from harness.wait import Timeout
 from measure import switches, traffic
 from measure.cases import TITLES
+from measure.figures import DISTURBED_PERCENT
 from measure.said import Unreadable
 
 BROKEN = (Failed, Timeout, Unreadable, OSError)
@@ -33,8 +34,9 @@ class Campaign:
         self.cpus, self.timing, self.realtime = cpus, timing, realtime
         self.pairs, self.chosen, self.keep = pairs, chosen, keep
         self.results = {(name, case.name): [] for name, case in pairs}
+        self.failures = []  # (traffic name, Case, switch name, text)
         self.tsc_hz = None
-        self.rounds = 0
+        self.rounds = 0  # completed
 
     def run(self, rounds):
         total = rounds * sum(len(case.switches(self.chosen)) for _, case in self.pairs)
@@ -45,19 +47,23 @@ class Campaign:
                 self.results[name, case.name].append(samples)
                 for switch in case.switches(self.chosen):
                     where = f"round {number}, {case.title}, {name}, {TITLES[switch]}"
-                    samples[switch] = sample = self.measure(switch, name, case, where)
+                    try:
+                        samples[switch] = self.measure(switch, name, case, where)
+                        text = self.describe(samples[switch])
+                    except BROKEN as error:  # the others are measured nevertheless
+                        self.failures.append((name, case, switch, str(error)))
+                        text = f"failed: {error}"
                     done += 1
                     left = (time.monotonic() - begun) / done * (total - done)
-                    say(f"{where}: {sample.mpps:.2f} Mpps{self.remark(sample)}"
-                        f"   ({done}/{total}, {left / 60:.0f} min left)")
+                    say(f"{where}: {text}   ({done}/{total}, {left / 60:.0f} min left)")
             self.rounds = number
 
     @staticmethod
-    def remark(sample):
-        words = ""
+    def describe(sample):
+        words = f"{sample.mpps:.2f} Mpps" if sample.mpps >= 0.1 else f"{sample.gbps:.1f} Gbit/s"
         if sample.cycles:
             words += f", {sample.cycles:.0f} cycles/packet"
-        if sample.wait_percent > 1:
+        if sample.wait_percent > DISTURBED_PERCENT:
             words += f", disturbed: waited for its CPU {sample.wait_percent:.0f} % of the time"
         if sample.note:
             words += f" ({sample.note.splitlines()[-1]})"
@@ -77,7 +83,7 @@ class Campaign:
             self.tsc_hz = load.tsc_hz or self.tsc_hz
             return sample
         except BROKEN as error:
-            raise Failed(f"{where}: {error}\n{switches.log_of(folder)}".rstrip()) from None
+            raise Failed(f"{error}\n{switches.log_of(folder)}".rstrip()) from None
         finally:
             self.keep_logs(folder, where)
             cleanup.run()

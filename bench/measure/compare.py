@@ -111,7 +111,7 @@ def write(options, campaign, machine, versions):
         mine = [row for row in found if row.traffic == name]
         if mine:
             print(f"\n{report.TRAFFIC_TITLES[name]}\n{report.plain_table(mine)}")
-    for note in report.remarks(found):
+    for note in report.remarks(found, campaign.failures):
         print(f"note: {note}")
     if options.json:
         document = report.as_json(machine, versions, settings, campaign)
@@ -130,14 +130,17 @@ def draw_plots(path, found):
         print("no plots: gnuplot is not installed (package gnuplot-nox)")
         return []
     plots = []
-    for name in dict.fromkeys(row.traffic for row in found):
+    # Rates of large frames would be too low to be seen beside the others.
+    small = [row for row in found if not row.case.segmentation]
+    for name in dict.fromkeys(row.traffic for row in small):
         file = path.absolute().with_name(f"{path.stem}-{name}.svg")
-        plot.draw(report.TRAFFIC_TITLES[name], [row for row in found if row.traffic == name], file)
+        plot.draw(report.TRAFFIC_TITLES[name], [row for row in small if row.traffic == name], file)
         plots.append((name, file.name))
     return plots
 
 
 def measure(options, cleanup):
+    """The exit code: 1 when something could not be measured."""
     from measure import machine, switches
     from measure.campaign import Campaign, Timing
     from measure.threads import RealTime
@@ -163,6 +166,7 @@ def measure(options, cleanup):
     finally:
         if campaign.rounds:
             write(options, campaign, described, versions)
+    return 1 if campaign.failures else 0
 
 
 def interrupted(signum, _):
@@ -178,13 +182,14 @@ def main(arguments=None):
     cleanup = Cleanup()
     try:
         prepare(options)
-        measure(options, cleanup)
+        code = measure(options, cleanup)
     except KeyboardInterrupt:
         sys.exit("compare: interrupted")
     except (Failed, Unreadable) as error:
         sys.exit(f"compare: {error}")
     finally:
         cleanup.run()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ import statistics
 
 from measure.cases import PATCHBAY
 
+# Above this share of time that a polling thread waited for its CPU, a measurement is called disturbed.
+DISTURBED_PERCENT = 2
+
 
 @dataclasses.dataclass
 class Sample:

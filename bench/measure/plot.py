@@ -26,7 +26,7 @@ def script(title, found, path):
         lines.append(f"${name} << END")
         for row in found:
             values = [samples[name].mpps for samples in row.rounds if name in samples]
-            data = (f"{row.mpps(name)} {min(values)} {max(values)}" if values else "NaN NaN NaN")
+            data = (f"{row.mpps(name):g} {min(values):g} {max(values):g}" if values else "NaN NaN NaN")
             lines.append(f'"{row.case.title}" {data}')
         lines.append("END")
     bars = [f"${name} using 2:3:4:xtic(1) title '{TITLES[name]}' lc rgb '{COLOURS[name]}'"

@@ -4,9 +4,8 @@
 import dataclasses
 
 from measure.cases import OURS, OVS, PATCHBAY, TESTPMD, TITLES, VIRTIO_USER
-from measure.figures import column, ratio
+from measure.figures import DISTURBED_PERCENT, column, ratio
 
-DISTURBED_PERCENT = 2
 TRAFFIC_TITLES = {
     VIRTIO_USER: "DPDK virtio-user, macswap loop",
     OURS: "patchbay bench, verified frames",
@@ -66,13 +65,20 @@ def rows(campaign):
 
 def as_json(machine, versions, options, campaign):
     return {"compare": 1, "machine": machine, "versions": versions, "options": options,
-            "rounds": campaign.rounds, "results": [row.as_json() for row in rows(campaign)]}
+            "rounds": campaign.rounds,
+            "failures": [{"traffic": name, "case": case.name, "switch": switch, "text": text}
+                         for name, case, switch, text in campaign.failures],
+            "results": [row.as_json() for row in rows(campaign)]}
 
 
 # ---- the table ----
 
 def number(value, digits=1):
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def rate(mpps):
+    return number(mpps, 2 if mpps is None or mpps >= 0.995 else 4)
 
 
 def judged(value, shown, target, sign, met):
@@ -102,9 +108,9 @@ HEAD = ["case", *[f"{TITLES[name]}, Mpps" for name in TITLES], "patchbay / OVS-D
 
 
 def cells(row):
-    return [row.case.title, *[number(row.mpps(name), 2) for name in TITLES],
+    return [row.case.title, *[rate(row.mpps(name)) for name in TITLES],
             ratio_text(row.ratio(OVS)), ratio_text(row.ratio(TESTPMD)), number(row.busy),
-            cycles_text(row), number(row.ceiling)]
+            cycles_text(row), rate(row.ceiling)]
 
 
 def table(found):
@@ -136,8 +142,10 @@ def machine_lines(machine, versions):
     yield f"- Load average at the start: {machine['load']:.2f}"
 
 
-def remarks(found):
+def remarks(found, failures):
     """What a reader must know before believing a number."""
+    for name, case, switch, text in failures:
+        yield f"{case.title}, {name}: {TITLES[switch]} failed: {text.splitlines()[0]}"
     for row in found:
         what = f"{row.case.title}, {row.traffic}"
         samples = list(row.samples())
@@ -169,7 +177,7 @@ def markdown(machine, versions, options, campaign, plots):
                   "highest] (figure to reach).", "",
                   table([row for row in found if row.traffic == name]), ""]
         lines += [f"![{TRAFFIC_TITLES[n]}]({file})\n" for n, file in plots if n == name]
-    notes = list(remarks(found))
+    notes = list(remarks(found, campaign.failures))
     if notes:
         lines += ["## Remarks", "", *[f"- {note}" for note in notes], ""]
     return "\n".join(lines).rstrip() + "\n"
