@@ -51,12 +51,17 @@ class Campaign:
                         samples[switch] = self.measure(switch, name, case, where)
                         text = self.describe(samples[switch])
                     except BROKEN as error:  # the others are measured nevertheless
-                        self.failures.append((name, case, switch, str(error)))
-                        text = f"failed: {error}"
+                        text = self.failed(name, case, switch, str(error))
                     done += 1
                     left = (time.monotonic() - begun) / done * (total - done)
                     say(f"{where}: {text}   ({done}/{total}, {left / 60:.0f} min left)")
             self.rounds = number
+
+    def failed(self, name, case, switch, text):
+        """Notes a failure; its words are worth showing once."""
+        known = any(failure[:3] == (name, case, switch) for failure in self.failures)
+        self.failures.append((name, case, switch, text))
+        return "failed: " + (text.splitlines()[0] if known else text)
 
     @staticmethod
     def describe(sample):

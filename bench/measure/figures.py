@@ -19,6 +19,7 @@ class Sample:
     cycles: float = None              # of the switch per packet
     traffic_cycles: float = None      # of the traffic side per packet
     ceiling_mpps: float = None        # what the traffic side reaches at most
+    lost: int = None                  # frames since the start that the switch did not deliver
     verified: bool = None             # every frame arrived once, unchanged, in order
     switch_wait_percent: float = None   # time its thread was ready, but another one ran
     traffic_wait_percent: float = None

@@ -146,16 +146,20 @@ def remarks(found, failures):
     """What a reader must know before believing a number."""
     for name, case, switch, text in failures:
         yield f"{case.title}, {name}: {TITLES[switch]} failed: {text.splitlines()[0]}"
+    samples = [sample for row in found for _, sample in row.samples()]
+    disturbed = [sample.wait_percent for sample in samples
+                 if sample.wait_percent > DISTURBED_PERCENT]
+    if disturbed:
+        yield (f"{len(disturbed)} of {len(samples)} measurements were disturbed: a polling thread "
+               f"waited for its CPU, up to {max(disturbed):.0f} % of the time")
     for row in found:
         what = f"{row.case.title}, {row.traffic}"
-        samples = list(row.samples())
-        disturbed = [s for _, s in samples if s.wait_percent > DISTURBED_PERCENT]
-        if disturbed:
-            worst = max(sample.wait_percent for sample in disturbed)
-            yield (f"{what}: {len(disturbed)} of {len(samples)} measurements were disturbed: a "
-                   f"polling thread waited for its CPU, up to {worst:.0f} % of the time")
         for name in TITLES:
-            bad = [s for n, s in samples if n == name and s.verified is False]
+            lost = [s.lost for n, s in row.samples() if n == name and s.lost and s.verified is None]
+            if lost:
+                yield (f"{what}: {TITLES[name]} dropped frames in {len(lost)} of {len(row.rounds)} "
+                       f"rounds, at most {max(lost)}: fewer went round")
+            bad = [s for n, s in row.samples() if n == name and s.verified is False]
             if bad:
                 yield (f"{what}: {TITLES[name]} lost or changed frames in {len(bad)} of "
                        f"{len(row.rounds)} rounds: {bad[0].note.splitlines()[-1]}")

@@ -66,6 +66,20 @@ def pmd_stats(text):
     return found
 
 
+def ports_dropped(texts):
+    """Frames that did not pass, in the "statistics" of Open vSwitch's interfaces."""
+    return sum(int(value) for text in texts
+               for value in re.findall(r"\b(?:[rt]x_dropped|ovs_tx_failure_drops)=(\d+)", text))
+
+
+def forward_dropped(text):
+    """Frames that testpmd could not send, in its "show fwd stats all"."""
+    match = re.search(r"Accumulated forward statistics.*?TX-dropped:\s*(\d+)", text, re.S)
+    if not match:
+        raise Unreadable("testpmd: no accumulated forward statistics")
+    return int(match.group(1))
+
+
 def ovs_version(text):
     """"3.1.0 (DPDK 22.11.4)" of ovs-vswitchd --version."""
     own = re.search(r"\(Open vSwitch\) (\S+)", text)
@@ -76,9 +90,14 @@ def ovs_version(text):
 
 
 def worker(rows):
-    """(busy per cent, busy cycles per packet) of the only worker in the rows of `worker show`."""
+    """(busy per cent, busy cycles per packet) of the only worker in the rows of `worker show`.
+
+    None when it counted no packet.
+    """
     if len(rows) != 1:
         raise Unreadable(f"patchbay: {len(rows)} workers instead of one")
+    if not rows[0]["packets"]:
+        return None, None
     return rows[0]["busy_percent"], rows[0]["cycles_per_packet"]
 
 

@@ -61,6 +61,10 @@ class Switch:
         """(busy per cent, busy cycles per packet) since reset(); None where it does not know."""
         return None, None
 
+    def dropped(self):
+        """Frames that it has not delivered since its start."""
+        raise NotImplementedError
+
 
 class Patchbay(Switch):
     name = PATCHBAY
@@ -80,6 +84,9 @@ class Patchbay(Switch):
 
     def read(self):
         return said.worker(self.switch.rows("worker", "show"))
+
+    def dropped(self):
+        return sum(sum(row["drops"].values()) for row in self.switch.rows("stats", "show"))
 
     def stop(self):
         if hasattr(self, "switch") and self.switch.process:
@@ -103,6 +110,9 @@ class VhostTestpmd(Switch):
 
     def pid(self):
         return self.testpmd.pid
+
+    def dropped(self):
+        return said.forward_dropped(self.testpmd("show fwd stats all"))
 
     def stop(self):
         if self.testpmd:
@@ -210,6 +220,10 @@ class OpenVSwitch(Switch):
 
     def read(self):
         return said.pmd_stats(self.appctl("dpif-netdev/pmd-stats-show"))[self.cpus.switch]
+
+    def dropped(self):
+        return said.ports_dropped(
+            self.vsctl("get", "Interface", path.name, "statistics") for path in self.sockets)
 
     def stop(self):
         try:

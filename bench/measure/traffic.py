@@ -54,9 +54,10 @@ class VirtioUser:
         loop.start()
         self.tsc_hz = said.tsc_hz(loop.text)
         pollers = [switch.poller(), find_poller(loop.pid, self.cpus.traffic, "guests")]
+        loop.go()
+        # Not earlier: addresses are learnt by threads that would get no CPU any more.
         for poller, what in zip(pollers, (switch.name, "the guests")):
             self.realtime.give(poller, what)
-        loop.go()
         time.sleep(self.timing.settle)
         phase = Phase(pollers)
         switch.reset()
@@ -66,7 +67,7 @@ class VirtioUser:
         mpps = loop.end()
         phase.look()
         return Sample(mpps=mpps, gbps=mpps * case.size * 8 / 1000, busy_percent=busy, cycles=cycles,
-                      switch_wait_percent=phase.percents[0],
+                      lost=switch.dropped(), switch_wait_percent=phase.percents[0],
                       traffic_wait_percent=phase.percents[1])
 
 
@@ -111,7 +112,8 @@ class Ours:
         self.tsc_hz = result.tsc_hz
         return Sample(mpps=result.mpps, gbps=result.gbps, busy_percent=result.busy_percent,
                       cycles=result.cycles, traffic_cycles=result.traffic_cycles,
-                      ceiling_mpps=result.ceiling_mpps, verified=result.verified,
+                      ceiling_mpps=result.ceiling_mpps, lost=result.lost,
+                      verified=result.verified,
                       switch_wait_percent=waits[0], traffic_wait_percent=waits[1],
                       note="" if result.verified else words)
 

@@ -66,6 +66,18 @@ main thread:
   packets received: 0
 """
 
+FORWARD = """\
+  ---------------------- Forward statistics for port 0  ----------------------
+  RX-packets: 100            RX-dropped: 0             RX-total: 100
+  TX-packets: 90             TX-dropped: 10            TX-total: 100
+  ----------------------------------------------------------------------------
+
+  +++++++++++++++ Accumulated forward statistics for all ports+++++++++++++++
+  RX-packets: 200            RX-dropped: 0             RX-total: 200
+  TX-packets: 183            TX-dropped: 17            TX-total: 200
+  ++++++++++++++++++++++++++++++++++++++++++++++++++++++++++++++++++++++++++++
+"""
+
 BENCH = {
     "report": 1, "machine": {"tsc_hz": 2299999849},
     "results": [{
@@ -101,6 +113,14 @@ class Said(unittest.TestCase):
         with self.assertRaisesRegex(said.Unreadable, "PMD"):
             said.pmd_stats("main thread:\n  packets received: 0\n")
 
+    def test_frames_that_were_dropped(self):
+        self.assertEqual(said.ports_dropped([
+            "{ovs_rx_qos_drops=9, ovs_tx_failure_drops=3, rx_dropped=1, rx_packets=8, tx_dropped=2}",
+            "{ovs_tx_failure_drops=0}"]), 6)
+        self.assertEqual(said.forward_dropped(FORWARD), 17)
+        with self.assertRaisesRegex(said.Unreadable, "accumulated"):
+            said.forward_dropped("testpmd> ")
+
     def test_versions_and_clock(self):
         text = "ovs-vswitchd-dpdk (Open vSwitch) 3.1.0\nDPDK 22.11.11\n"
         self.assertEqual(said.ovs_version(text), "3.1.0 (DPDK 22.11.11)")
@@ -111,8 +131,9 @@ class Said(unittest.TestCase):
         self.assertIsNone(said.tsc_hz("EAL: Detected CPU lcores: 2\n"))
 
     def test_the_only_worker(self):
-        row = {"worker": 0, "busy_percent": 40.0, "cycles_per_packet": 44.5}
+        row = {"worker": 0, "busy_percent": 40.0, "cycles_per_packet": 44.5, "packets": 9}
         self.assertEqual(said.worker([row]), (40.0, 44.5))
+        self.assertEqual(said.worker([dict(row, packets=0)]), (None, None))
         with self.assertRaisesRegex(said.Unreadable, "2 workers"):
             said.worker([row, row])
 
@@ -320,6 +341,7 @@ def one_campaign():
     first, second = rounds((10, 12, 30), (10, 15, 20))
     first[PATCHBAY].busy_percent, first[PATCHBAY].cycles = 50.0, 44.0
     second[OVS].switch_wait_percent = 12.0
+    second[OVS].lost, second[TESTPMD].lost = 0, 7
     done.results[VIRTIO_USER, "64-split"] = [first, second]
     large, = rounds((None, None, 0.25))
     large[PATCHBAY].verified = False
@@ -358,8 +380,10 @@ class Report(unittest.TestCase):
     def test_remarks(self):
         self.assertEqual(list(report.remarks(report.rows(self.campaign), self.campaign.failures)), [
             "64 KiB TSO split, patchbay: OVS-DPDK failed: ended with code 1",
-            "64 B split, virtio-user: 1 of 6 measurements were disturbed: a polling thread waited "
-            "for its CPU, up to 12 % of the time",
+            "1 of 7 measurements were disturbed: a polling thread waited for its CPU, up to 12 % of "
+            "the time",
+            "64 B split, virtio-user: testpmd io dropped frames in 1 of 2 rounds, at most 7: fewer "
+            "went round",
             "64 KiB TSO split, patchbay: patchbay lost or changed frames in 1 of 1 rounds: patchbay: "
             "1 was lost"])
 
