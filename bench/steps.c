@@ -94,7 +94,7 @@ turn(void)
 	return frames;
 }
 
-__attribute__((noinline, noclone)) unsigned steps_measured(void);
+__attribute__((noinline)) unsigned steps_measured(void);
 
 unsigned
 steps_measured(void)
