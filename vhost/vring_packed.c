@@ -167,8 +167,12 @@ vring_packed_peek(struct vring *vr, unsigned want, uint16_t write)
 {
 	struct ahead *ahead = &vr->ahead;
 	unsigned n = ahead->count;
-	struct place p = place_after(vr, here(vr), n);
+	struct place p;
 
+	/* What was taken and not yet given back still says that it is available. */
+	if (UNLIKELY(vr->done_count))
+		return n;
+	p = place_after(vr, here(vr), n);
 	for (; n < want; n++) {
 		struct virtq_packed_desc d;
 

@@ -204,7 +204,10 @@ side_drops(const struct side *side)
 	return sum;
 }
 
-/* One visit of from's transmitq; everything goes to `to`.  Returns the frames forwarded. */
+/*
+ * One visit of from's transmitq as a worker pays it that has no other queue; everything goes to `to`.
+ * Returns the frames forwarded.
+ */
 static inline unsigned
 side_forward(struct side *from, struct side *to, struct burst *burst)
 {
@@ -220,6 +223,8 @@ side_forward(struct side *from, struct side *to, struct burst *burst)
 			all[i] = (uint8_t)i;
 		from->counters.rx_packets += burst->count;
 		from->counters.rx_bytes += burst->bytes;
+		/* The next queue of its list is this one again. */
+		vhost_rings_ops.rx_peek(&from->device.port, 0);
 		vhost_rings_ops.tx(
 			&to->device.port, 0, burst->frames, all, burst->count, &to->counters);
 		vhost_rings_ops.rx_done(&from->device.port, 0, burst);
