@@ -22,6 +22,7 @@ from harness.process import Failed
 from harness.progress import say
 from measure import build, said
 from measure.figures import median
+from measure.threads import RealTime
 
 SECONDS = 40         # for measuring
 RUN_SECONDS = 60     # one measurement takes 2
@@ -65,15 +66,22 @@ def check_options(folder):
                          f"PATCHBAY_BUILD to a folder of its own")
 
 
-def measure(program, arguments):
-    """Cycles per packet.  Revisions whose bench/path knows no -j print a line."""
+def measure(program, arguments, realtime):
+    """Cycles per packet.  All threads of bench/path poll, but one that sleeps.  Revisions whose bench/path knows no -j print a line."""
+    def prepare():
+        build.die_with_parent()
+        realtime.give(0, program)
+
     for words in (["-j", *arguments], arguments):
         try:
             done = subprocess.run([str(program), *words], stdin=subprocess.DEVNULL, text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                  timeout=RUN_SECONDS, preexec_fn=build.die_with_parent)
+                                  timeout=RUN_SECONDS, preexec_fn=prepare)
         except subprocess.TimeoutExpired:
             raise Failed(f"{program}: no end after {RUN_SECONDS} s") from None
+        except subprocess.SubprocessError:
+            raise Failed("--realtime: SCHED_FIFO may not be had; in a container it needs "
+                         "CAP_SYS_NICE and real-time run time") from None
         if done.returncode == 0:
             break
     else:
@@ -84,14 +92,15 @@ def measure(program, arguments):
     return said.path_cycles(done.stdout)
 
 
-def rounds(programs, cases, seconds):
+def rounds(programs, cases, seconds, realtime):
     """{case: [(cycles of the revision, cycles of the working tree)]}: as many rounds as fit."""
     found = {name: [] for name in cases}
     begin = time.monotonic()
     done = 0
     while not done or (time.monotonic() - begin) * (done + 1) / done <= seconds:
         for name in cases:
-            found[name].append(tuple(measure(program, CASES[name]) for program in programs))
+            found[name].append(tuple(measure(program, CASES[name], realtime)
+                                     for program in programs))
         done += 1
     return found
 
@@ -113,6 +122,8 @@ def parse_options(arguments):
     add("--case", action="append", choices=list(CASES), help="default: all; may be repeated")
     add("--seconds", type=float, default=SECONDS, metavar="S",
         help="for measuring, at least one round; default: %(default)s")
+    add("--realtime", action="store_true",
+        help="with real-time priority: for machines that do other work too; needs root")
     add("--fail-over", type=float, metavar="PERCENT",
         help="exit with code 1 when a case is slower by more than this")
     return parser.parse_args(arguments)
@@ -133,9 +144,13 @@ def run(options, cleanup):
     folder = build.build_folder()
     build.build(folder, "bench/path")
     check_options(folder)
+    realtime = RealTime(options.realtime)
+    cleanup.add(realtime.end)
+    realtime.begin()
     say(f"measuring for about {options.seconds:.0f} s")
     cases = options.case or list(CASES)
-    found = rounds([scratch / "build/bench/path", folder / "bench/path"], cases, options.seconds)
+    found = rounds([scratch / "build/bench/path", folder / "bench/path"], cases, options.seconds,
+                   realtime)
     slower = []
     print(f"{'case':20} {commit[:12]:>12} {'now':>8} cycles/packet   ratio  [lowest, highest]")
     for name, pairs in found.items():
