@@ -38,24 +38,30 @@ ring_current(struct port *port, unsigned index)
 }
 
 static inline unsigned
-ring_peek(struct vring *vr, unsigned want, uint16_t write)
+ring_peek(struct port *port, unsigned index, unsigned want, uint16_t write)
 {
+	struct vring *vr = ring_published(port, index);
+	unsigned n;
+
 	if (!vr || UNLIKELY(vring_broken(vr)))
 		return 0;
-	return vr->is_packed ? vring_packed_peek(vr, want, write)
-			     : vring_split_peek(vr, want, write);
+	n = vr->is_packed ? vring_packed_peek(vr, want, write) : vring_split_peek(vr, want, write);
+	/* From here on the ring is left alone: nobody else would say so. */
+	if (UNLIKELY(vring_broken(vr)))
+		datapath_report_broken(port, index, vring_broken(vr));
+	return n;
 }
 
 static unsigned
 vhost_rx_peek(struct port *port, unsigned queue)
 {
-	return ring_peek(ring_published(port, RX_RING(queue)), FRAME_BURST, 0);
+	return ring_peek(port, RX_RING(queue), FRAME_BURST, 0);
 }
 
 static void
 vhost_tx_peek(struct port *port, unsigned queue, unsigned count)
 {
-	ring_peek(ring_published(port, TX_RING(queue)), count, VIRTQ_DESC_F_WRITE);
+	ring_peek(port, TX_RING(queue), count, VIRTQ_DESC_F_WRITE);
 }
 
 static bool

@@ -213,7 +213,10 @@ side_forward(struct side *from, struct side *to, struct burst *burst)
 {
 	uint8_t all[FRAME_BURST];
 	bool consumed;
+	unsigned n = vhost_rings_ops.rx_peek(&from->device.port, 0);
 
+	if (n)
+		vhost_rings_ops.tx_peek(&to->device.port, 0, n);
 	burst->count = 0;
 	burst->segs_used = 0;
 	burst->bytes = 0;
