@@ -285,6 +285,8 @@ loop(struct worker *w)
 		frames = turn(w);
 		rte_rcu_qsbr_quiescent(w->qsbr, w->id);
 		w->tsc = rte_rdtsc();
+		if (__builtin_expect(atomic_load_explicit(&w->reset, memory_order_relaxed), 0))
+			reset_counters(w);
 		if (frames) {
 			RELAXED_ADD(w->packets, frames);
 			RELAXED_ADD(w->busy_cycles, w->tsc - start);
@@ -292,8 +294,6 @@ loop(struct worker *w)
 			last_work = w->tsc;
 			continue;
 		}
-		if (__builtin_expect(atomic_load_explicit(&w->reset, memory_order_relaxed), 0))
-			reset_counters(w);
 		if (!w->busy_poll && w->tsc - last_work >= w->idle_cycles_max) {
 			sleep_until_woken(w);
 			w->tsc = rte_rdtsc();
