@@ -172,6 +172,9 @@ vring_packed_peek(struct vring *vr, unsigned want, uint16_t write)
 	/* What was taken and not yet given back still says that it is available. */
 	if (UNLIKELY(vr->done_count))
 		return n;
+	/* Never more than one lap, however fast the driver makes descriptors available again. */
+	if (want > vr->size)
+		want = vr->size;
 	p = place_after(vr, here(vr), n);
 	for (; n < want; n++) {
 		struct virtq_packed_desc d;

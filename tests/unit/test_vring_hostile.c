@@ -746,6 +746,37 @@ test_packed_any_id(void **state)
 	bystanders_close();
 }
 
+/*
+ * A ring of one descriptor that the guest makes available lap after lap while it is read ahead: the
+ * device must not get behind the ring's end.
+ */
+static void
+test_packed_lap_ahead(void **state)
+{
+	struct virtq_packed_desc *d;
+	struct guest g;
+
+	(void)state;
+	bystanders_open();
+	guest_open(&g, F(F_RING_PACKED), MEMORY_SIZE);
+	guest_stop_rings(&g);
+	g.ring[0].size = g.ring[1].size = 1;
+	guest_start_rings(&g);
+	d = g.ring[1].desc;
+	for (unsigned lap = 0; lap < 2 * FRAME_BURST - 1; lap++) {
+		uint16_t flags = lap % 2 ? VIRTQ_PACKED_F_USED : VIRTQ_PACKED_F_AVAIL;
+
+		d[0] = (struct virtq_packed_desc){BUF, WHOLE, 0, flags};
+		/* What would be read as a descriptor if the ring were longer. */
+		for (unsigned i = 1; i < FRAME_BURST; i++)
+			d[i] = (struct virtq_packed_desc){BUF, WHOLE, 1, flags};
+		vhost_rings_ops.rx_peek(&g.side.device.port, 0);
+	}
+	assert_int_equal(hostile_forward(&g), 1);
+	guest_close(&g);
+	bystanders_close();
+}
+
 /* 2.8.6: the id of a chain stands in its last descriptor; what the others say does not matter. */
 static void
 test_packed_id_of_last(void **state)
@@ -961,6 +992,7 @@ main(void)
 		cmocka_unit_test(test_bad_rings),
 		cmocka_unit_test(test_same_head_twice),
 		cmocka_unit_test(test_packed_any_id),
+		cmocka_unit_test(test_packed_lap_ahead),
 		cmocka_unit_test(test_packed_id_of_last),
 		cmocka_unit_test(test_ring_as_buffer),
 		cmocka_unit_test(test_random_rings),
