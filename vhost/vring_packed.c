@@ -354,10 +354,16 @@ vring_packed_tx(struct vring *vr, const struct frame *frames, const uint8_t *lis
 				break;
 			tx_flat(vr->header_len, ahead->at[used], f);
 			vring_log(vr, ahead->gpas[used], need);
-			step_begin(vr, p, place_after(vr, p, 1));
-			used_write(vr, p, ahead->ids[used], need);
-			p = place_after(vr, p, 1);
 			bytes += f->len;
+		}
+		/* Marked when all are copied: a sender's memory may go away in between (lib/fault.h). */
+		for (unsigned i = 0; i < used; i++) {
+			struct place q = place_after(vr, p, 1);
+
+			step_begin(vr, p, q);
+			used_write(vr, p, ahead->ids[i],
+				frames[list[k - used + i]].len + vr->header_len);
+			p = q;
 		}
 		counters->tx_packets += used;
 		counters->tx_bytes += bytes;

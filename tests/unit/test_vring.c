@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/fault.h"
 #include "tests/unit/vring_side.h"
 
 #define PATTERN_SIZE (1u << 20)
@@ -756,6 +757,83 @@ test_merged_at_once(void **state)
 	}
 }
 
+/* ---- a sender whose memory goes away ---- */
+
+/* Sends `count` frames of 300 bytes; the last one's end is in memory that is gone if `lost`. */
+static bool
+send_or_fail(struct side *to, unsigned count, const uint8_t *lost)
+{
+	static const uint8_t list[] = {0, 1, 2};
+	struct fault_guard guard = {0};
+	struct frame frames[3] = {0};
+	struct frame_seg segs[3] = {0};
+
+	if (FAULT_CAUGHT(&guard))
+		return false;
+	for (unsigned i = 0; i < count; i++) {
+		uint8_t *bytes = (uint8_t *)(uintptr_t)content(i, 300);
+
+		segs[i].addr = lost && i + 1 == count ? lost : bytes + FRAME_PREFIX;
+		segs[i].len = 300 - FRAME_PREFIX;
+		frames[i] = (struct frame){.data = bytes,
+			.len = 300,
+			.head_len = FRAME_PREFIX,
+			.segs = &segs[i],
+			.seg_count = 1};
+	}
+	vhost_rings_ops.tx(&to->device.port, 0, frames, list, count, &to->counters);
+	fault_end(&guard);
+	vhost_rings_ops.tx_flush(&to->device.port, 0);
+	return true;
+}
+
+/* Takes what arrived, up to `most` frames in order. */
+static unsigned
+take(struct side *side, unsigned most)
+{
+	unsigned got = 0;
+
+	while (driver_net_receive(side->net, 0, NULL, received, sizeof(received))) {
+		assert_true(got < most);
+		assert_memory_equal(received, content(got, 300), 300);
+		got++;
+	}
+	driver_net_flush(side->net, 0);
+	return got;
+}
+
+/* The receiver has no part in it: its ring stands between two frames, and goes on from there. */
+static void
+test_sender_lost(void **state)
+{
+	int fd = memfd_create("lost", MFD_CLOEXEC);
+	const uint8_t *lost = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+
+	(void)state;
+	assert_ptr_not_equal(lost, MAP_FAILED);
+	assert_int_equal(fault_install(), 0);
+	for (unsigned bits = 0; bits < 32; bits++) {
+		struct row row = {.features = features_of(bits), .size = 16};
+		struct side b;
+
+		row.indirect = row.features & F(RING_F_INDIRECT_DESC);
+		row.start = DRIVER_RING_START(bits & 1);
+		row.pieces = bits & 8 ? 2 : 1;
+		row_open(&b, &row);
+		for (unsigned round = 0; round < 30; round++) {
+			assert_false(send_or_fail(&b, 3, lost));
+			take(&b, 2);
+			assert_true(send_or_fail(&b, 2, NULL));
+			assert_int_equal(take(&b, 2), 2);
+		}
+		assert_int_equal(side_drops(&b), 0);
+		side_close(&b);
+	}
+	signal(SIGBUS, SIG_DFL);
+	munmap((void *)(uintptr_t)lost, 4096);
+	close(fd);
+}
+
 /* ---- stop and go on ---- */
 
 /* The rings are given to another device in the middle; nothing is lost or doubled. */
@@ -829,6 +907,7 @@ main(void)
 		cmocka_unit_test(test_no_lost_wakeup),
 		cmocka_unit_test(test_no_needless_notice),
 		cmocka_unit_test(test_merged_at_once),
+		cmocka_unit_test(test_sender_lost),
 		cmocka_unit_test(test_continued),
 	};
 
