@@ -18,7 +18,9 @@ ring_published(struct port *port, unsigned index)
 	struct vhost_rings *rings = (struct vhost_rings *)port;
 	struct vring *vr = atomic_load_explicit(&rings->ring[index], memory_order_acquire);
 
-	rings->seen[port_worker] = vr ? vr->memory : NULL;
+	/* A ring that is not there says nothing about the one whose buffers are borrowed right now. */
+	if (vr)
+		rings->seen[port_worker] = vr->memory;
 	return vr;
 }
 

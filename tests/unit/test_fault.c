@@ -23,7 +23,7 @@
 
 #define GUESTS  4
 #define WAIT_MS 5000
-#define LEN     1400 /* more than is copied into the worker's scratch */
+#define LEN     9000 /* more than is copied into the worker's scratch, and than a page */
 
 /* 0 and 1 talk to each other, and 2 and 3. */
 static struct guest {
@@ -56,18 +56,19 @@ static void
 guest_open(struct guest *g, bool packed)
 {
 	struct driver_memory_options memory = {.size = 8u << 20, .unsealed = true};
+	/* Of two pairs of queues one is used. */
 	struct driver_net_options net = {.pairs = 1,
 		.rx_size = 64,
 		.tx_size = 64,
 		.polling = true,
 		.features = VIRTIO_BIT(VIRTIO_F_VERSION_1) |
 			    (packed ? VIRTIO_BIT(VIRTIO_F_RING_PACKED) : 0),
-		.rx_buffer = 2048};
+		.rx_buffer = LEN + 64};
 	struct port_settings settings = {.bridge = (int)bridge, .mac_limit = UINT32_MAX};
 	struct err err = {0};
 
 	memset(g, 0, sizeof(*g));
-	port_init(&g->device.port, &vhost_rings_ops, "guest", 1, 1);
+	port_init(&g->device.port, &vhost_rings_ops, "guest", 2, 2);
 	assert_int_equal(driver_memory_create(&g->memory, &memory, &err), 0);
 	net.memory = g->memory;
 	assert_int_equal(driver_net_create(&g->net, &net, &err), 0);
@@ -169,13 +170,9 @@ rings_end(const struct guest *g)
 	return (end + 1024 + 4095) / 4096 * 4096;
 }
 
-/* Cuts the victim's file behind its rings, or at 0, while frames are on their way from 0 to 1. */
 static void
-cut(bool packed, unsigned victim, bool keep_rings)
+open_all(bool packed)
 {
-	uint8_t frame[LEN];
-	uint64_t keep;
-
 	/* cmocka catches SIGBUS itself, anew for each test. */
 	assert_int_equal(fault_install(), 0);
 	for (unsigned i = 0; i < GUESTS; i++) {
@@ -189,6 +186,28 @@ cut(bool packed, unsigned victim, bool keep_rings)
 	exchange(0, 1, 1);
 	exchange(2, 3, 2);
 	broken_port = NULL;
+}
+
+/* Guests 2 and 3 have noticed nothing. */
+static void
+close_all(void)
+{
+	for (unsigned i = 0; i < 100; i++) {
+		exchange(2, 3, i);
+		exchange(3, 2, i);
+	}
+	for (unsigned i = 0; i < GUESTS; i++)
+		guest_close(&guests[i]);
+}
+
+/* Cuts the victim's file behind its rings, or at 0, while frames are on their way from 0 to 1. */
+static void
+cut(bool packed, unsigned victim, bool keep_rings)
+{
+	uint8_t frame[LEN];
+	uint64_t keep;
+
+	open_all(packed);
 	frame_make(frame, 0, 1, 3);
 	keep = keep_rings ? rings_end(&guests[victim]) : 0;
 	for (unsigned i = 0; i < 40; i++)
@@ -196,12 +215,7 @@ cut(bool packed, unsigned victim, bool keep_rings)
 	assert_int_equal(ftruncate(guests[victim].memory->fd, (off_t)keep), 0);
 	driver_net_flush(guests[0].net, 0);
 	await_broken(victim);
-	for (unsigned i = 0; i < 100; i++) {
-		exchange(2, 3, i);
-		exchange(3, 2, i);
-	}
-	for (unsigned i = 0; i < GUESTS; i++)
-		guest_close(&guests[i]);
+	close_all();
 }
 
 static void
@@ -218,6 +232,30 @@ test_sender(void **state)
 	(void)state;
 	cut(false, 0, true);
 	cut(true, 0, true);
+}
+
+/* The head of the frame is there when it is taken; what is borrowed is gone when it is delivered. */
+static void
+test_borrowed(void **state)
+{
+	(void)state;
+	for (unsigned packed = 0; packed < 2; packed++) {
+		const struct driver_memory *memory;
+		uint8_t frame[LEN], *at;
+
+		open_all(packed);
+		memory = guests[0].memory;
+		frame_make(frame, 0, 1, 0x5a);
+		assert_int_equal(driver_net_send(guests[0].net, 0, NULL, frame, LEN), 0);
+		at = memmem(memory->host, 8u << 20, frame, LEN);
+		assert_non_null(at);
+		assert_int_equal(
+			ftruncate(memory->fd, (at - memory->host + FRAME_PREFIX + 4095) & ~4095l),
+			0);
+		driver_net_flush(guests[0].net, 0);
+		await_broken(0);
+		close_all();
+	}
 }
 
 static void
@@ -279,6 +317,7 @@ main(void)
 		cmocka_unit_test(test_guard),
 		cmocka_unit_test(test_receiver),
 		cmocka_unit_test(test_sender),
+		cmocka_unit_test(test_borrowed),
 	};
 
 	return cmocka_run_group_tests_name("fault", tests, start, stop);
