@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "datapath/datapath.h"
+#include "vhost/inflight.h"
 #include "vhost/port_vhost.h"
 #include "vhost/vring_impl.h"
 
@@ -20,7 +21,7 @@ ring_published(struct port *port, unsigned index)
 
 	/* A ring that is not there says nothing about the one whose buffers are borrowed right now. */
 	if (vr)
-		rings->seen[port_worker] = vr->memory;
+		rings->seen[port_worker] = vr;
 	return vr;
 }
 
@@ -36,7 +37,12 @@ ring_load(struct port *port, unsigned index)
 static inline struct vring *
 ring_current(struct port *port, unsigned index)
 {
-	return ((struct vhost_rings *)port)->current[index];
+	struct vhost_rings *rings = (struct vhost_rings *)port;
+	struct vring *vr = rings->current[index];
+
+	if (vr)
+		rings->seen[port_worker] = vr;
+	return vr;
 }
 
 static inline unsigned
@@ -157,19 +163,28 @@ vhost_rx_disarm(struct port *port, unsigned queue)
 		vring_split_disarm(vr);
 }
 
-/* In a signal handler: what is looked at was valid when the operation under way began. */
+static inline bool
+holds(const void *start, uint64_t size, const void *address)
+{
+	return (uintptr_t)address - (uintptr_t)start < size;
+}
+
+/*
+ * In a signal handler: what is looked at was valid when the operation under way began.  The dirty log
+ * and the inflight region are the front end's files as well.
+ */
 static bool
 vhost_owns(struct port *port, const void *address)
 {
-	const struct guest_memory *memory = ((struct vhost_rings *)port)->seen[port_worker];
+	const struct vring *vr = ((struct vhost_rings *)port)->seen[port_worker];
 
-	for (unsigned i = 0; memory && i < memory->count; i++) {
-		const struct guest_region *r = &memory->regions[i];
-
-		if ((uintptr_t)address - (uintptr_t)r->host < r->size)
+	if (!vr)
+		return false;
+	for (unsigned i = 0; i < vr->memory->count; i++)
+		if (holds(vr->memory->regions[i].host, vr->memory->regions[i].size, address))
 			return true;
-	}
-	return false;
+	return (vr->log && holds(vr->log->bits, vr->log->size, address)) ||
+	       (vr->inflight && holds(vr->inflight, sizeof(*vr->inflight), address));
 }
 
 static void

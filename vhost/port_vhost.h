@@ -22,8 +22,8 @@ struct vhost_rings {
 	 * is still completed and flushed in that turn; the grace period ends after it.
 	 */
 	struct vring *current[VHOST_RINGS_MAX];
-	/* Each worker's: the memory it used in its last operation on this port. */
-	const struct guest_memory *seen[WORKER_MAX];
+	/* Each worker's: the ring it used in its last operation on this port. */
+	const struct vring *seen[WORKER_MAX];
 };
 
 /* The operations; `destroy` is the protocol side's to fill in. */

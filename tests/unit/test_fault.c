@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A guest's memory file is truncated under a running switch: its port fails, the process lives, the
- * other ports lose nothing.
+ * A file that a front end shares is truncated under a running switch: its port fails, the process
+ * lives, the other ports lose nothing.
  */
 #include <poll.h>
 #include <setjmp.h>
@@ -17,11 +17,15 @@
 #include "datapath/datapath.h"
 #include "lib/clock.h"
 #include "lib/fault.h"
+#include "vhost/dirty.h"
 #include "vhost/driver_net.h"
+#include "vhost/inflight.h"
 #include "vhost/memory.h"
 #include "vhost/port_vhost.h"
 
 #define GUESTS  4
+#define MEMORY  (8u << 20)
+#define ENTRIES 64 /* of a ring */
 #define WAIT_MS 5000
 #define LEN     9000 /* more than is copied into the worker's scratch, and than a page */
 
@@ -32,6 +36,9 @@ static struct guest {
 	struct driver_net *net;
 	struct guest_memory *table;
 	struct vring *vring[2];
+	int log_fd, inflight_fd;
+	struct dirty_log *log;
+	struct inflight_region inflight;
 } guests[GUESTS];
 
 static unsigned bridge;
@@ -52,14 +59,33 @@ host_of(const struct guest *g, const void *driver)
 	return guest_memory_from_guest(g->table, driver_memory_gpa(g->memory, driver), 1);
 }
 
+/* The two other files that a front end shares. */
+static void
+guest_share(struct guest *g, bool packed)
+{
+	uint64_t bits = (DRIVER_MEMORY_GPA + MEMORY) / DIRTY_PAGE / 8;
+	struct vhost_inflight given = {.mmap_size = 2 * inflight_queue_bytes(ENTRIES, packed),
+		.num_queues = 2,
+		.queue_size = ENTRIES};
+	struct err err = {0};
+
+	g->log_fd = memfd_create("log", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(g->log_fd, (off_t)bits), 0);
+	assert_int_equal(dirty_log_create(&g->log, g->log_fd, 0, bits, &err), 0);
+	g->inflight_fd = memfd_create("inflight", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(g->inflight_fd, (off_t)given.mmap_size), 0);
+	assert_int_equal(
+		inflight_region_map(&g->inflight, &given, packed, g->inflight_fd, &err), 0);
+}
+
 static void
 guest_open(struct guest *g, bool packed)
 {
-	struct driver_memory_options memory = {.size = 8u << 20, .unsealed = true};
+	struct driver_memory_options memory = {.size = MEMORY, .unsealed = true};
 	/* Of two pairs of queues one is used. */
 	struct driver_net_options net = {.pairs = 1,
-		.rx_size = 64,
-		.tx_size = 64,
+		.rx_size = ENTRIES,
+		.tx_size = ENTRIES,
 		.polling = true,
 		.features = VIRTIO_BIT(VIRTIO_F_VERSION_1) |
 			    (packed ? VIRTIO_BIT(VIRTIO_F_RING_PACKED) : 0),
@@ -76,10 +102,13 @@ guest_open(struct guest *g, bool packed)
 		guest_memory_create(&g->table, g->memory->regions, &g->memory->fd, 1, &err), 0);
 	assert_int_equal(datapath_port_add(&g->device.port, &settings, &err), 0);
 	driver_net_fill(g->net, 0);
+	guest_share(g, packed);
 	for (unsigned i = 0; i < 2; i++) {
 		struct frontend_ring ring;
 		struct vring_setup setup = {.features = net.features,
 			.memory = g->table,
+			.log = g->log,
+			.log_used = true,
 			.call_fd = -1,
 			.next_wrap = true};
 
@@ -88,6 +117,8 @@ guest_open(struct guest *g, bool packed)
 		setup.desc = host_of(g, ring.desc);
 		setup.avail = host_of(g, ring.driver);
 		setup.used = host_of(g, ring.device);
+		setup.used_gpa = driver_memory_gpa(g->memory, packed ? ring.desc : ring.device);
+		setup.inflight = inflight_region_queue(&g->inflight, i, ring.size, packed);
 		assert_int_equal(vring_create(&g->vring[i], &setup), 0);
 		vhost_rings_start(&g->device, i, g->vring[i]);
 		if (i)
@@ -105,6 +136,10 @@ guest_close(struct guest *g)
 	datapath_port_del(&g->device.port);
 	vring_destroy(stopped[0]);
 	vring_destroy(stopped[1]);
+	dirty_log_destroy(g->log);
+	inflight_region_unmap(&g->inflight);
+	close(g->log_fd);
+	close(g->inflight_fd);
 	guest_memory_release(g->table);
 	driver_net_destroy(g->net);
 	driver_memory_destroy(g->memory);
@@ -247,7 +282,7 @@ test_borrowed(void **state)
 		memory = guests[0].memory;
 		frame_make(frame, 0, 1, 0x5a);
 		assert_int_equal(driver_net_send(guests[0].net, 0, NULL, frame, LEN), 0);
-		at = memmem(memory->host, 8u << 20, frame, LEN);
+		at = memmem(memory->host, MEMORY, frame, LEN);
 		assert_non_null(at);
 		assert_int_equal(
 			ftruncate(memory->fd, (at - memory->host + FRAME_PREFIX + 4095) & ~4095l),
@@ -255,6 +290,35 @@ test_borrowed(void **state)
 		driver_net_flush(guests[0].net, 0);
 		await_broken(0);
 		close_all();
+	}
+}
+
+/* One frame from 0 to 1, and the victim's file is empty. */
+static void
+empty(bool packed, unsigned victim, bool log)
+{
+	uint8_t frame[LEN];
+	int fd;
+
+	open_all(packed);
+	fd = log ? guests[victim].log_fd : guests[victim].inflight_fd;
+	frame_make(frame, 0, 1, 4);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(driver_net_send(guests[0].net, 0, NULL, frame, LEN), 0);
+	driver_net_flush(guests[0].net, 0);
+	await_broken(victim);
+	close_all();
+}
+
+/* The dirty log, and the inflight region that packed rings use. */
+static void
+test_other_files(void **state)
+{
+	(void)state;
+	for (unsigned victim = 0; victim < 2; victim++) {
+		empty(false, victim, true);
+		empty(true, victim, true);
+		empty(true, victim, false);
 	}
 }
 
@@ -318,6 +382,7 @@ main(void)
 		cmocka_unit_test(test_receiver),
 		cmocka_unit_test(test_sender),
 		cmocka_unit_test(test_borrowed),
+		cmocka_unit_test(test_other_files),
 	};
 
 	return cmocka_run_group_tests_name("fault", tests, start, stop);
