@@ -56,6 +56,10 @@ forward_queue(struct worker *w, const struct snapshot_poll *poll, const struct s
 	struct port_counters *counters = &port->counters[w->id];
 	struct burst *burst = &w->burst;
 
+	/* First: forward_abort() gives back what the burst holds, and this port has given nothing. */
+	burst->count = 0;
+	burst->segs_used = 0;
+	burst->bytes = 0;
 	w->busy_in = port;
 	w->busy_queue = poll->queue;
 	if (LIKELY(port->ops->rx_peek != NULL)) {
@@ -64,9 +68,6 @@ forward_queue(struct worker *w, const struct snapshot_poll *poll, const struct s
 		if (count)
 			peek_usual(w, in, count);
 	}
-	burst->count = 0;
-	burst->segs_used = 0;
-	burst->bytes = 0;
 	if (!port->ops->rx(port, poll->queue, burst, counters))
 		return 0;
 	worker_touch_rx(w, poll->port, poll->queue);

@@ -11,10 +11,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "lib/clock.h"
+#include "lib/fault.h"
 #include "tests/unit/memory_port.h"
 
 #define PORTS    4
@@ -672,6 +675,157 @@ test_rubbish_is_flushed(void **state)
 	assert_int_equal(atomic_load(&rubbish.flushed), 3);
 }
 
+/* Ports whose operations the test watches; `asked` frames are still to be brought. */
+static struct watched {
+	struct port port;
+	uint8_t frame[60];
+	atomic_uint asked, sent, failed;
+	atomic_bool peeks, open, misused;
+	const uint8_t *_Atomic lost; /* what tx_peek() reads, if that was set */
+} watched[3];
+
+static unsigned
+watched_rx_peek(struct port *port, unsigned queue)
+{
+	(void)queue;
+	return atomic_load(&((struct watched *)port)->peeks);
+}
+
+static void
+watched_tx_peek(struct port *port, unsigned queue, unsigned count)
+{
+	const volatile uint8_t *lost = atomic_load(&((struct watched *)port)->lost);
+
+	(void)queue;
+	(void)count;
+	if (lost)
+		(void)*lost;
+}
+
+static bool
+watched_rx(struct port *port, unsigned queue, struct burst *burst, struct port_counters *counters)
+{
+	struct watched *p = (struct watched *)port;
+	struct frame *f = &burst->frames[0];
+
+	(void)queue;
+	(void)counters;
+	if (!atomic_load(&p->asked))
+		return false;
+	atomic_fetch_sub(&p->asked, 1);
+	frame_clear(f);
+	f->data = burst->slots[0].bytes;
+	f->len = f->head_len = sizeof(p->frame);
+	memcpy(f->data, p->frame, sizeof(p->frame));
+	burst->count = 1;
+	atomic_store(&p->open, true);
+	return true;
+}
+
+static void
+watched_rx_done(struct port *port, unsigned queue, struct burst *burst)
+{
+	struct watched *p = (struct watched *)port;
+
+	(void)queue;
+	(void)burst;
+	if (!atomic_exchange(&p->open, false))
+		atomic_store(&p->misused, true);
+}
+
+static void
+watched_tx(struct port *port, unsigned queue, const struct frame *frames, const uint8_t *list,
+	unsigned count, struct port_counters *counters)
+{
+	(void)queue;
+	(void)frames;
+	(void)list;
+	counters->tx_packets += count;
+	atomic_fetch_add(&((struct watched *)port)->sent, count);
+}
+
+static bool
+watched_owns(struct port *port, const void *address)
+{
+	return address == atomic_load(&((struct watched *)port)->lost);
+}
+
+static void
+watched_fail(struct port *port)
+{
+	struct watched *p = (struct watched *)port;
+
+	atomic_store(&p->lost, NULL);
+	atomic_fetch_add(&p->failed, 1);
+}
+
+static void
+await_count(const atomic_uint *counter, unsigned least)
+{
+	uint64_t end = clock_ns() + WAIT_MS * UINT64_C(1000000);
+
+	while (atomic_load(counter) < least) {
+		assert_true(clock_ns() < end);
+		sched_yield();
+	}
+}
+
+/*
+ * The memory of a receiver is gone when it is looked at for a port that has brought nothing yet: that
+ * port is not asked to take back the burst of the one before it.
+ */
+static void
+test_lost_while_peeking(void **state)
+{
+	static const struct port_ops ops = {.type = "watched",
+		.rx_peek = watched_rx_peek,
+		.tx_peek = watched_tx_peek,
+		.rx = watched_rx,
+		.rx_done = watched_rx_done,
+		.tx = watched_tx,
+		.owns = watched_owns,
+		.fail = watched_fail};
+	int fd = memfd_create("lost", MFD_CLOEXEC);
+	void *lost = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	struct port_settings s = plain_settings();
+	struct mac mac = host(12);
+
+	(void)state;
+	assert_ptr_not_equal(lost, MAP_FAILED);
+	assert_int_equal(fault_install(), 0);
+	memset(watched, 0, sizeof(watched));
+	for (unsigned i = 0; i < 3; i++) {
+		port_init(&watched[i].port, &ops, "watched", 1, 1);
+		watched[i].port.poll_us = 100;
+		make(watched[i].frame, mac, host(10 + i), 0xffff, 60, i);
+		assert_int_equal(datapath_port_add(&watched[i].port, &s, NULL), 0);
+		assert_int_equal(datapath_queue_move(&watched[i].port, 0, 0, NULL), 0);
+		atomic_store(&watched[i].port.tx_queues, 1);
+	}
+	assert_int_equal(fdb_add_static(datapath_bridge_fdb(bridge), fdb_make_key(mac.b, 0),
+				 watched[2].port.index),
+		0);
+	/* Both learn where their frames usually go. */
+	atomic_store(&watched[0].asked, 1);
+	atomic_store(&watched[1].asked, 1);
+	await_count(&watched[2].sent, 2);
+	atomic_store(&watched[1].peeks, true);
+	atomic_store(&watched[2].lost, lost);
+	atomic_store(&watched[0].asked, 1000);
+	await_count(&watched[2].failed, 1);
+	for (unsigned round = 2; round < 20; round++) {
+		atomic_store(&watched[2].lost, lost);
+		await_count(&watched[2].failed, round);
+	}
+	await_count(&watched[2].sent, 1000);
+	for (unsigned i = 0; i < 3; i++) {
+		datapath_port_del(&watched[i].port);
+		assert_false(atomic_load(&watched[i].misused));
+	}
+	munmap(lost, 4096);
+	close(fd);
+}
+
 static void
 test_inject(void **state)
 {
@@ -705,6 +859,7 @@ main(void)
 		TEST(test_flow_spread),
 		TEST(test_inject),
 		TEST(test_rubbish_is_flushed),
+		TEST(test_lost_while_peeking),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
