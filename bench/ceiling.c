@@ -11,6 +11,7 @@
 
 struct cable {
 	struct loopback loopback;
+	unsigned batch; /* frames that are moved at once */
 	uint16_t cpu;
 	_Atomic bool stop;
 	pthread_t thread;
@@ -33,7 +34,7 @@ run_cable(void *arg)
 			/* What is left when a phase ends is less than a batch. */
 			cable->loopback.batch = 0;
 			loopback_poll(&cable->loopback);
-			cable->loopback.batch = TRAFFIC_BURST_MAX;
+			cable->loopback.batch = cable->batch;
 			sched_yield();
 			idle = 0;
 		}
@@ -96,7 +97,9 @@ ceiling_measure(const struct ceiling_options *o, double *cycles, struct err *err
 	if (!rc) {
 		loopback_init(
 			&cable->loopback, (struct guest *const[]){pair[0].guest, pair[1].guest});
-		cable->loopback.batch = TRAFFIC_BURST_MAX;
+		cable->batch = pair[0].guest->frames < TRAFFIC_BURST_MAX ? pair[0].guest->frames
+									 : TRAFFIC_BURST_MAX;
+		cable->loopback.batch = cable->batch;
 		cable->cpu = o->device_cpu;
 		rc = pthread_create(&cable->thread, NULL, run_cable, cable);
 		if (rc)

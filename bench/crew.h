@@ -22,8 +22,8 @@ struct crew {
 	pthread_t threads[CREW_MAX];
 	sem_t done;
 	const volatile sig_atomic_t *stopped; /* set by a signal to end a phase; may be NULL */
-	/* Called by the waiting thread; may be NULL. */
-	void (*on_tick)(void *arg, uint64_t frames, double seconds); /* about once a second */
+	/* Called by the waiting thread about once a second; may be NULL. */
+	void (*on_tick)(void *arg, uint64_t frames, double seconds);
 	void *tick_arg;
 };
 

@@ -56,15 +56,22 @@ head_flow(struct head *head, const struct frame_path *path, const struct frame_c
 			_mm_insert_epi32(head->bytes[1], (int)frame_tag(cursor->vlan + 1), 2);
 }
 
+/* The stamp of any frame. */
+static inline void
+head_stamp(struct head *head, const struct frame_shape *shape, uint64_t sequence)
+{
+	uint64_t stamp = frame_stamp(sequence);
+
+	memcpy((uint8_t *)head->bytes + shape->data + 2, &stamp, sizeof(stamp));
+}
+
 /* Any frame of the path, of the length that the head was made for. */
 static inline void
 head_set(struct head *head, const struct frame_shape *shape, const struct frame_path *path,
 	const struct frame_cursor *cursor)
 {
-	uint64_t stamp = frame_stamp(cursor->sequence);
-
 	head_flow(head, path, cursor, path->tagged);
-	memcpy((uint8_t *)head->bytes + shape->data + 2, &stamp, sizeof(stamp));
+	head_stamp(head, shape, cursor->sequence);
 }
 
 /* Is it the head of this buffer?  Buffers begin at cache lines. */

@@ -105,9 +105,10 @@ search_json(const struct bench_result *r)
 static json_t *
 traffic_json(const struct bench_result *r)
 {
-	return json_pack("{s:f, s:f, s:f, s:f, s:f}", "cycles_per_packet", r->traffic_cycles,
+	return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "cycles_per_packet", r->traffic_cycles,
 		"busy_percent", 100 * r->traffic_busy, "full_bursts_percent", 100 * r->traffic_full,
-		"ceiling_pps", r->ceiling, "ceiling_cycles_per_packet", r->ceiling_cycles);
+		"waited_percent", 100 * r->traffic_waited, "ceiling_pps", r->ceiling,
+		"ceiling_cycles_per_packet", r->ceiling_cycles);
 }
 
 static json_t *

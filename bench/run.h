@@ -53,7 +53,8 @@ struct bench_result {
 	double seconds, pps, gbps; /* of frames received */
 	double offered;            /* frames/s; 0 = as many as pass */
 	struct tally tally;
-	double traffic_cycles, traffic_busy, traffic_full; /* per frame; shares */
+	double traffic_cycles;                             /* per frame */
+	double traffic_busy, traffic_full, traffic_waited; /* shares */
 	double ceiling; /* frames/s that the traffic side does at most */
 	double ceiling_cycles;
 	double roofline; /* Gbit/s of a plain copy of the same frames; 0 = not measured */

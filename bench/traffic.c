@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+
 #include "bench/traffic_check.h"
 
 /* ---- mixes ---- */
@@ -30,13 +32,25 @@ traffic_mix_mean(const struct traffic_mix *mix)
 
 /* ---- judging ---- */
 
+static bool
+is_length_of_ours(const struct endpoint *e, uint32_t bytes)
+{
+	for (unsigned i = 0; i < e->mix->count; i++)
+		if (FRAME_AT + e->in_shapes[i].length == bytes)
+			return true;
+	return false;
+}
+
 bool
 traffic_judge(struct endpoint *e, const uint8_t *flat, uint32_t bytes)
 {
 	uint64_t number = e->expected.sequence, duplicates = e->arrivals.duplicates;
+	enum frame_verdict verdict = frame_judge(flat, bytes, &e->in, &number);
 
 	e->tally.inspected++;
-	switch (frame_judge(flat, bytes, &e->in, &number)) {
+	if (verdict == FRAME_GOOD && !is_length_of_ours(e, bytes))
+		verdict = FRAME_CORRUPT;
+	switch (verdict) {
 	case FRAME_FOREIGN:
 		e->tally.foreign++;
 		return false;
@@ -214,7 +228,7 @@ go_on(struct traffic *t, enum traffic_stage stage)
 
 			received += n;
 			w->turns += n > 0;
-			full += n >= e->burst;
+			full += n >= (e->full ? e->full : e->burst);
 		}
 		w->full += full;
 		now = __builtin_ia32_rdtsc();
@@ -246,6 +260,20 @@ everything_back(const struct traffic *t)
 			return false;
 	}
 	return true;
+}
+
+/* Time in which this thread was ready and did not run: the second number of schedstat. */
+static uint64_t
+waited_ns(void)
+{
+	FILE *f = fopen("/proc/thread-self/schedstat", "re");
+	unsigned long long waited = 0;
+
+	if (f && fscanf(f, "%*s %llu", &waited) != 1)
+		waited = 0;
+	if (f)
+		fclose(f);
+	return waited;
 }
 
 /* Frames that were due and have not left. */
@@ -310,10 +338,12 @@ traffic_run(struct traffic *t)
 		t->endpoints[i].start_tsc = start;
 	go_on(t, TRAFFIC_SETTLE);
 	memset(&t->window, 0, sizeof(t->window));
+	t->window.waited_ns = waited_ns();
 	t->window.cycles = __builtin_ia32_rdtsc();
 	sum(t, &frames, &bytes);
 	go_on(t, TRAFFIC_MEASURE);
 	t->window.cycles = __builtin_ia32_rdtsc() - t->window.cycles;
+	t->window.waited_ns = waited_ns() - t->window.waited_ns;
 	sum(t, &t->window.frames, &t->window.bytes);
 	t->window.frames -= frames;
 	t->window.bytes -= bytes;

@@ -56,6 +56,7 @@ struct endpoint {
 	struct frame_shape out_shapes[TRAFFIC_SIZES], in_shapes[TRAFFIC_SIZES];
 	bool verify_full;
 	unsigned burst;
+	unsigned full; /* frames of a turn that found as much as it takes; 0 = burst */
 
 	struct frame_cursor next, expected; /* of the next frame sent, received */
 	struct head out_heads[TRAFFIC_SIZES], in_heads[TRAFFIC_SIZES]; /* of these frames */
@@ -104,13 +105,14 @@ struct traffic_window {
 	uint64_t frames, bytes, cycles;
 	uint64_t busy;        /* cycles in turns that received frames */
 	uint64_t turns, full; /* turns that received frames; those that found a whole burst */
+	uint64_t waited_ns;   /* ready to run, and without a CPU */
 };
 
 struct traffic {
 	struct endpoint *endpoints;
 	unsigned count;
 	struct phase phase;
-	bool any; /* frames of several buffers or lengths, or full verification */
+	bool any; /* frames of several buffers, or full verification */
 	struct traffic_window window;
 	struct histogram latency; /* TSC cycles from the time a frame was due to its arrival */
 	struct histogram rounds;  /* cycles per frame of full rounds, times TRAFFIC_ROUND_SCALE */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * traffic_any: frames of several buffers, of several lengths, and those that are judged in full; and
- * sending.
+ * traffic_any: frames of several buffers, and those that are judged in full.
  */
 #include "bench/traffic_check.h"
 

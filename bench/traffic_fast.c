@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * traffic_fast: frames of one length that fit a buffer.  Each function has a body with constant flags
- * per variant, so that the loops hold nothing a variant does not need.
+ * traffic_fast: frames that fit a buffer, and are not verified in full.  Each function has a body with
+ * constant flags per variant, so that the loops hold nothing a variant does not need.
  */
 #include "bench/traffic_check.h"
 #include "vhost/driver_burst.h"
@@ -14,6 +14,7 @@ struct variant {
 	bool flows;       /* more than one */
 	bool tail;        /* frames have a second stamp, and payload to take samples of */
 	bool tagged;
+	bool mixed; /* several lengths: the three above are looked up for each frame */
 };
 
 /* Guest physical address of a buffer, less its address here. */
@@ -26,7 +27,7 @@ to_gpa(const struct guest *g)
 INLINE void
 post(struct guest *g, uint8_t *const *buffers, unsigned count)
 {
-	driver_burst_add(g->rx, buffers, count, to_gpa(g), g->pool.size, true);
+	driver_burst_add(g->rx, buffers, NULL, count, to_gpa(g), g->pool.size, true);
 	guest_publish(g, g->rx);
 }
 
@@ -35,51 +36,112 @@ post(struct guest *g, uint8_t *const *buffers, unsigned count)
 struct lane {
 	struct head head;
 	const struct frame_path *path;
-	const struct frame_shape *shape;
+	const struct frame_shape *shapes;
 	struct frame_cursor at;
+	unsigned count; /* of shapes, and of heads where there are several */
+	struct head *heads;
 };
+
+INLINE struct lane
+lane_in(struct endpoint *e)
+{
+	return (struct lane){
+		e->in_heads[0], &e->in, e->in_shapes, e->expected, e->mix->count, e->in_heads};
+}
+
+INLINE void
+lane_in_end(struct endpoint *e, const struct lane *l, const struct variant v)
+{
+	if (!v.mixed)
+		e->in_heads[0] = l->head;
+	e->expected = l->at;
+}
+
+INLINE struct lane
+lane_out(struct endpoint *e)
+{
+	return (struct lane){
+		e->out_heads[0], &e->out, e->out_shapes, e->next, e->mix->count, e->out_heads};
+}
+
+INLINE void
+lane_out_end(struct endpoint *e, const struct lane *l, const struct variant v)
+{
+	if (!v.mixed)
+		e->out_heads[0] = l->head;
+	e->next = l->at;
+}
 
 INLINE void
 lane_step(struct lane *l, const struct variant v)
 {
-	head_step(&l->head, v.vectors);
+	if (!v.mixed)
+		head_step(&l->head, v.vectors);
 	if (v.flows)
 		frame_cursor_step(&l->at, l->path);
 	else
 		l->at.sequence++;
 }
 
-INLINE struct lane
-lane_in(const struct endpoint *e)
-{
-	return (struct lane){e->in_heads[0], &e->in, &e->in_shapes[0], e->expected};
-}
-
-INLINE void
-lane_in_end(struct endpoint *e, const struct lane *l)
-{
-	e->in_heads[0] = l->head;
-	e->expected = l->at;
-}
-
-INLINE struct lane
-lane_out(const struct endpoint *e)
-{
-	return (struct lane){e->out_heads[0], &e->out, &e->out_shapes[0], e->next};
-}
-
-INLINE void
-lane_out_end(struct endpoint *e, const struct lane *l)
-{
-	e->out_heads[0] = l->head;
-	e->next = l->at;
-}
-
 /* Where the sample of a frame is taken. */
 INLINE uint32_t
-sample_at(const struct lane *l)
+sample_at(const struct lane *l, const struct frame_shape *shape)
 {
-	return (uint32_t)(l->at.sequence * SAMPLE_STEP) % (l->shape->payload_length - 7);
+	return (uint32_t)(l->at.sequence * SAMPLE_STEP) % (shape->payload_length - 7);
+}
+
+/* Are the second stamp and a part of the payload what they should be? */
+INLINE bool
+rest_matches(const struct lane *l, const struct frame_shape *shape, const uint8_t *buffer,
+	const uint8_t *payload)
+{
+	uint32_t sample = sample_at(l, shape);
+
+	return (load64(buffer + shape->tail) == frame_stamp(l->at.sequence)) &
+	       (load64(buffer + shape->payload + sample) == load64(payload + sample));
+}
+
+/* Of several lengths; NULL = none of ours.  *head becomes the one of the next frame. */
+INLINE const struct frame_shape *
+lane_find(struct lane *l, uint32_t length, struct head **head, const struct variant v)
+{
+	for (unsigned i = 0; i < l->count; i++) {
+		const struct frame_shape *shape = &l->shapes[i];
+
+		if (shape->length + FRAME_AT != length)
+			continue;
+		*head = &l->heads[i];
+		head_stamp(*head, shape, l->at.sequence);
+		if (v.flows)
+			head_flow(*head, l->path, &l->at, l->path->tagged);
+		return shape;
+	}
+	return NULL;
+}
+
+INLINE bool
+lane_matches_mixed(struct lane *l, const uint8_t *buffer, uint32_t length, const uint8_t *payload,
+	const struct variant v)
+{
+	struct head *head;
+	const struct frame_shape *shape = lane_find(l, length, &head, v);
+
+	return shape && head_matches(head, buffer, head_vectors(shape)) &&
+	       (!shape->tail || rest_matches(l, shape, buffer, payload));
+}
+
+INLINE bool
+lane_matches(struct lane *l, const uint8_t *buffer, uint32_t length, const uint8_t *payload,
+	const struct variant v)
+{
+	bool same;
+
+	if (v.flows)
+		head_flow(&l->head, l->path, &l->at, v.tagged);
+	same = head_matches(&l->head, buffer, v.vectors) & (length == FRAME_AT + l->shapes->length);
+	if (v.tail)
+		same &= rest_matches(l, l->shapes, buffer, payload);
+	return same;
 }
 
 /* Is it the frame that is expected?  Then the next one is expected. */
@@ -87,32 +149,39 @@ INLINE bool
 lane_read(struct lane *l, const uint8_t *buffer, uint32_t length, const uint8_t *payload,
 	const struct variant v)
 {
-	bool same;
+	bool same = v.mixed ? lane_matches_mixed(l, buffer, length, payload, v)
+			    : lane_matches(l, buffer, length, payload, v);
 
-	if (v.flows)
-		head_flow(&l->head, l->path, &l->at, v.tagged);
-	same = head_matches(&l->head, buffer, v.vectors) & (length == FRAME_AT + l->shape->length);
-	if (v.tail) {
-		uint32_t sample = sample_at(l);
-
-		same &= load64(buffer + l->shape->tail) == frame_stamp(l->at.sequence);
-		same &= load64(buffer + l->shape->payload + sample) == load64(payload + sample);
-	}
 	if (__builtin_expect(!same, 0))
 		return false;
 	lane_step(l, v);
 	return true;
 }
 
+/* Makes a buffer with a frame of this length, header included, the next frame. */
 INLINE void
-lane_write(struct lane *l, uint8_t *buffer, const struct variant v)
+lane_write(struct lane *l, uint8_t *buffer, uint32_t length, const struct variant v)
 {
-	if (v.flows)
-		head_flow(&l->head, l->path, &l->at, v.tagged);
-	head_write(&l->head, buffer, v.vectors);
-	if (v.tail)
-		store64(buffer + l->shape->tail, frame_stamp(l->at.sequence));
+	const struct frame_shape *shape = l->shapes;
+	struct head *head = &l->head;
+
+	if (v.mixed)
+		shape = lane_find(l, length, &head, v);
+	else if (v.flows)
+		head_flow(head, l->path, &l->at, v.tagged);
+	head_write(head, buffer, v.mixed ? head_vectors(shape) : v.vectors);
+	if (v.mixed ? shape->tail : v.tail)
+		store64(buffer + shape->tail, frame_stamp(l->at.sequence));
 	lane_step(l, v);
+}
+
+/* Of a frame built by us, from its IPv4 header. */
+INLINE uint32_t
+length_of(const struct endpoint *e, const uint8_t *buffer)
+{
+	unsigned l3 = e->out_shapes[0].l3;
+
+	return l3 + ((uint32_t)buffer[l3 + 2] << 8 | buffer[l3 + 3]);
 }
 
 /* Another frame than expected: true when it counts all the same. */
@@ -133,7 +202,7 @@ prefetch_frames(uint8_t *const *buffers, unsigned n, uint32_t tail, const struct
 		__builtin_prefetch(buffers[i], 1);
 		if (v.vectors > 4)
 			__builtin_prefetch(buffers[i] + 64, 1);
-		if (v.tail)
+		if (v.tail && !v.mixed)
 			__builtin_prefetch(buffers[i] + tail, 1);
 	}
 }
@@ -149,50 +218,70 @@ read_run(struct endpoint *e, uint8_t *const *buffers, const uint32_t *lengths, u
 
 	for (i = 0; i < n && lane_read(&in, buffers[i], lengths[i], payload, v); i++)
 		if (answer)
-			lane_write(&out, buffers[i], v);
-	lane_in_end(e, &in);
+			lane_write(&out, buffers[i], lengths[i], v);
+	lane_in_end(e, &in, v);
 	if (answer)
-		lane_out_end(e, &out);
+		lane_out_end(e, &out, v);
 	return i;
 }
 
-/*
- * Reads a burst of frames.  Those that do not count are moved behind the others; returns how many
- * count.
- */
-INLINE unsigned
-read_burst(struct endpoint *e, uint8_t **buffers, const uint32_t *lengths, unsigned n, bool answer,
-	const struct variant v)
+/* Frames received, those that count in front. */
+struct burst {
+	uint8_t *buffers[TRAFFIC_BURST_MAX];
+	uint32_t lengths[TRAFFIC_BURST_MAX];
+	unsigned count, good;
+};
+
+INLINE void
+burst_swap(struct burst *b, unsigned i, unsigned k)
 {
-	unsigned i = 0, good = 0;
+	uint8_t *buffer = b->buffers[i];
+	uint32_t length = b->lengths[i];
 
-	prefetch_frames(buffers, n, e->in_shapes[0].tail, v);
+	b->buffers[i] = b->buffers[k];
+	b->lengths[i] = b->lengths[k];
+	b->buffers[k] = buffer;
+	b->lengths[k] = length;
+}
+
+INLINE void
+burst_read(struct endpoint *e, struct burst *b, bool answer, const struct variant v)
+{
+	unsigned i = 0;
+
+	prefetch_frames(b->buffers, b->count, e->in_shapes[0].tail, v);
+	b->good = 0;
 	for (;;) {
-		unsigned run = read_run(e, buffers + i, lengths + i, n - i, answer, v);
-		uint8_t *other;
+		unsigned run = read_run(e, b->buffers + i, b->lengths + i, b->count - i, answer, v);
 
-		for (unsigned k = 0; good != i && k < run; k++) {
-			other = buffers[good + k];
-			buffers[good + k] = buffers[i + k];
-			buffers[i + k] = other;
-		}
-		good += run;
+		for (unsigned k = 0; b->good != i && k < run; k++)
+			burst_swap(b, b->good + k, i + k);
+		b->good += run;
 		i += run;
-		if (i == n)
-			return good;
-		other = buffers[i];
-		if (take_other(e, other, lengths[i])) {
+		if (i == b->count)
+			return;
+		if (take_other(e, b->buffers[i], b->lengths[i])) {
 			struct lane out = lane_out(e);
 
 			if (answer) {
-				lane_write(&out, other, v);
-				lane_out_end(e, &out);
+				lane_write(&out, b->buffers[i], b->lengths[i], v);
+				lane_out_end(e, &out, v);
 			}
-			buffers[i] = buffers[good];
-			buffers[good++] = other;
+			burst_swap(b, b->good++, i);
 		}
 		i++;
 	}
+}
+
+INLINE void
+burst_count(struct endpoint *e, const struct burst *b, const struct variant v)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; v.mixed && i < b->good; i++)
+		bytes += b->lengths[i] - FRAME_AT;
+	e->tally.received += b->good;
+	e->tally.bytes += v.mixed ? bytes : (uint64_t)b->good * e->in_shapes[0].length;
 }
 
 /* ---- steps ---- */
@@ -200,55 +289,51 @@ read_burst(struct endpoint *e, uint8_t **buffers, const uint32_t *lengths, unsig
 INLINE unsigned
 give_back_burst(struct endpoint *e, const struct variant v)
 {
-	uint8_t *buffers[TRAFFIC_BURST_MAX];
-	uint32_t lengths[TRAFFIC_BURST_MAX];
 	struct guest *g = e->guest;
-	unsigned n = driver_burst_collect(g->rx, buffers, lengths, e->burst), good;
+	struct burst b;
 
-	if (!n)
+	b.count = driver_burst_collect(g->rx, b.buffers, b.lengths, e->burst);
+	if (!b.count)
 		return 0;
-	good = read_burst(e, buffers, lengths, n, true, v);
-	e->tally.received += good;
-	e->tally.bytes += (uint64_t)good * e->in_shapes[0].length;
+	burst_read(e, &b, true, v);
+	burst_count(e, &b, v);
 	/* At most twice the frames of a guest are on the way, and the ring holds those. */
-	e->tally.sent += driver_burst_add(
-		g->tx, buffers, good, to_gpa(g), FRAME_AT + e->out_shapes[0].length, false);
+	e->tally.sent += driver_burst_add(g->tx, b.buffers, v.mixed ? b.lengths : NULL, b.good,
+		to_gpa(g), FRAME_AT + e->out_shapes[0].length, false);
 	guest_publish(g, g->tx);
-	if (good < n)
-		post(g, buffers + good, n - good);
-	return n;
+	if (b.good < b.count)
+		post(g, b.buffers + b.good, b.count - b.good);
+	return b.count;
 }
 
 INLINE unsigned
 receive_burst(
 	struct endpoint *e, const struct phase *phase, struct traffic *t, const struct variant v)
 {
-	uint8_t *buffers[TRAFFIC_BURST_MAX];
-	uint32_t lengths[TRAFFIC_BURST_MAX];
 	struct guest *g = e->guest;
-	unsigned n = driver_burst_collect(g->rx, buffers, lengths, e->burst), good;
 	uint64_t first = e->expected.sequence;
+	struct burst b;
 
-	if (!n)
+	b.count = driver_burst_collect(g->rx, b.buffers, b.lengths, e->burst);
+	if (!b.count)
 		return 0;
-	good = read_burst(e, buffers, lengths, n, false, v);
-	e->tally.received += good;
-	e->tally.bytes += (uint64_t)good * e->in_shapes[0].length;
+	burst_read(e, &b, false, v);
+	burst_count(e, &b, v);
 	if (phase->latency)
-		traffic_record(t, e, first, good);
+		traffic_record(t, e, first, b.good);
 	if (phase->kind == PHASE_CLOSED)
-		e->peer->credit += good;
-	post(g, buffers, n);
-	return n;
+		e->peer->credit += b.good;
+	post(g, b.buffers, b.count);
+	return b.count;
 }
 
 INLINE unsigned
 send_burst(struct endpoint *e, unsigned count, const struct variant v)
 {
-	uint8_t *buffers[TRAFFIC_BURST_MAX];
 	struct guest *g = e->guest;
 	unsigned idle = guest_idle_count(g), room = driver_ring_free(g->tx);
 	struct lane out = lane_out(e);
+	struct burst b;
 
 	count = count < e->burst ? count : e->burst;
 	count = count < idle ? count : idle;
@@ -256,15 +341,17 @@ send_burst(struct endpoint *e, unsigned count, const struct variant v)
 	if (!count)
 		return 0;
 	for (unsigned i = 0; i < count; i++)
-		buffers[i] = guest_idle_at(g, i);
+		b.buffers[i] = guest_idle_at(g, i);
 	g->idle_head += count;
-	prefetch_frames(buffers, count, e->out_shapes[0].tail, v);
-	for (unsigned i = 0; i < count; i++)
-		lane_write(&out, buffers[i], v);
-	lane_out_end(e, &out);
+	prefetch_frames(b.buffers, count, e->out_shapes[0].tail, v);
+	for (unsigned i = 0; i < count; i++) {
+		b.lengths[i] = v.mixed ? length_of(e, b.buffers[i]) : 0;
+		lane_write(&out, b.buffers[i], b.lengths[i], v);
+	}
+	lane_out_end(e, &out, v);
 	e->tally.sent += count;
-	driver_burst_add(
-		g->tx, buffers, count, to_gpa(g), FRAME_AT + e->out_shapes[0].length, false);
+	driver_burst_add(g->tx, b.buffers, v.mixed ? b.lengths : NULL, count, to_gpa(g),
+		FRAME_AT + e->out_shapes[0].length, false);
 	guest_publish(g, g->tx);
 	return count;
 }
@@ -290,7 +377,7 @@ reclaim(struct endpoint *e, bool back)
 
 /* ---- variants ---- */
 
-#define VARIANTS(X)                  \
+#define VARIANTS                     \
 	X(0, 4, false, false, false) \
 	X(1, 4, true, false, false)  \
 	X(2, 4, false, true, false)  \
@@ -301,17 +388,25 @@ reclaim(struct endpoint *e, bool back)
 	X(7, 5, true, true, true)    \
 	/* TCP without tag */        \
 	X(8, 5, false, true, false)  \
-	X(9, 5, true, true, false)
+	X(9, 5, true, true, false)   \
+	/* several lengths */        \
+	MIXED(10, false)             \
+	MIXED(11, true)
 
-#define CASE(number, vectors, flows, tail, tagged) \
-	case number:                               \
-		return CALL(((const struct variant){vectors, flows, tail, tagged}));
+#define X(number, vectors, flows, tail, tagged) \
+	case number:                            \
+		return CALL(((const struct variant){vectors, flows, tail, tagged, false}));
+#define MIXED(number, flows) \
+	case number:         \
+		return CALL(((const struct variant){0, flows, false, false, true}));
 
 static unsigned
 variant_of(const struct endpoint *e)
 {
 	unsigned flows = e->out.flows > 1;
 
+	if (e->mix->count > 1)
+		return 10 + flows;
 	if (e->out.kind == FRAME_TSO && !e->in.tagged)
 		return 8 + flows;
 	return flows | (e->in_shapes[0].tail ? 2 : 0) | (e->in.tagged ? 4 : 0);
@@ -322,7 +417,7 @@ give_back(struct endpoint *e)
 {
 	switch (variant_of(e)) {
 #define CALL(v) give_back_burst(e, v)
-		VARIANTS(CASE)
+		VARIANTS
 #undef CALL
 	}
 	return 0;
@@ -333,7 +428,7 @@ receive(struct endpoint *e, const struct phase *phase, struct traffic *t)
 {
 	switch (variant_of(e)) {
 #define CALL(v) receive_burst(e, phase, t, v)
-		VARIANTS(CASE)
+		VARIANTS
 #undef CALL
 	}
 	return 0;
@@ -344,7 +439,7 @@ send_same(struct endpoint *e, unsigned count)
 {
 	switch (variant_of(e)) {
 #define CALL(v) send_burst(e, count, v)
-		VARIANTS(CASE)
+		VARIANTS
 #undef CALL
 	}
 	return 0;

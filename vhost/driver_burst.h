@@ -45,11 +45,17 @@ driver_burst_get_tokens(const struct driver_chain *chains, uint8_t **tokens, uns
 		tokens[i] = chains[i].token;
 }
 
+static inline void
+driver_burst_write_word(uint32_t *at, uint64_t word)
+{
+	__builtin_memcpy(at, &word, sizeof(word));
+}
+
 /* ---- split, in order: position, id and entry of the available ring are the same number ---- */
 
 static inline void
-driver_burst_add_split_in_order(struct driver_ring *ring, uint8_t *const *tokens, unsigned count,
-	uint64_t to_gpa, uint64_t word)
+driver_burst_add_split_in_order(struct driver_ring *ring, uint8_t *const *tokens,
+	const uint32_t *lens, unsigned count, uint64_t to_gpa, uint64_t word)
 {
 	unsigned at = ring->next;
 
@@ -61,10 +67,11 @@ driver_burst_add_split_in_order(struct driver_ring *ring, uint8_t *const *tokens
 
 		for (unsigned i = 0; i < run; i++) {
 			desc[i].addr = (uintptr_t)tokens[i] + to_gpa;
-			__builtin_memcpy(&desc[i].len, &word, sizeof(word));
+			driver_burst_write_word(&desc[i].len, lens ? word | lens[i] : word);
 		}
 		driver_burst_put_tokens(&ring->chains[at], tokens, run);
 		tokens += run;
+		lens = lens ? lens + run : NULL;
 		count -= run;
 		at = 0;
 	}
@@ -107,8 +114,8 @@ driver_burst_collect_split_in_order(
 /* ---- split ---- */
 
 static inline void
-driver_burst_add_split(struct driver_ring *ring, uint8_t *const *tokens, unsigned count,
-	uint64_t to_gpa, uint64_t word)
+driver_burst_add_split(struct driver_ring *ring, uint8_t *const *tokens, const uint32_t *lens,
+	unsigned count, uint64_t to_gpa, uint64_t word)
 {
 	struct driver_chain *chains = ring->chains;
 	struct virtq_desc *desc = ring->desc;
@@ -119,7 +126,7 @@ driver_burst_add_split(struct driver_ring *ring, uint8_t *const *tokens, unsigne
 		uint16_t *entry = &entries[idx++ & mask];
 
 		desc[at].addr = (uintptr_t)tokens[i] + to_gpa;
-		driver_store64(&desc[at].len, word);
+		driver_store64(&desc[at].len, lens ? word | lens[i] : word);
 		chains[at].token = tokens[i];
 		chains[at].count = 1;
 		if (*entry != at)
@@ -162,7 +169,7 @@ driver_burst_collect_split(
 /* Writes descriptors up to the end of the ring; all but the first become visible at once. */
 static inline void
 driver_burst_write_packed(struct driver_ring *ring, unsigned at, uint8_t *const *tokens,
-	unsigned count, uint64_t to_gpa, uint64_t word)
+	const uint32_t *lens, unsigned count, uint64_t to_gpa, uint64_t word)
 {
 	struct virtq_packed_desc *desc = &ring->packed_desc[at];
 	struct driver_chain *chains = ring->chains;
@@ -173,6 +180,7 @@ driver_burst_write_packed(struct driver_ring *ring, unsigned at, uint8_t *const 
 		driver_burst_put_tokens(&chains[at], tokens, count);
 	for (unsigned i = 0; i < count; i++) {
 		unsigned id = in_order ? at + i : free_id;
+		uint64_t own = word | (uint64_t)id << 32 | (lens ? lens[i] : 0);
 
 		desc[i].addr = (uintptr_t)tokens[i] + to_gpa;
 		if (!in_order) {
@@ -181,17 +189,16 @@ driver_burst_write_packed(struct driver_ring *ring, unsigned at, uint8_t *const 
 			free_id = chains[id].next;
 		}
 		if (i == 0)
-			driver_packed_store_head(ring, (uint16_t)at, word | (uint64_t)id << 32);
+			driver_packed_store_head(ring, (uint16_t)at, own);
 		else
-			__atomic_store_n(driver_packed_at(&desc[i]), word | (uint64_t)id << 32,
-				__ATOMIC_RELEASE);
+			__atomic_store_n(driver_packed_at(&desc[i]), own, __ATOMIC_RELEASE);
 	}
 	ring->free_id = (uint16_t)free_id;
 }
 
 static inline void
-driver_burst_add_packed(struct driver_ring *ring, uint8_t *const *tokens, unsigned count,
-	uint64_t to_gpa, uint32_t len, uint16_t flags)
+driver_burst_add_packed(struct driver_ring *ring, uint8_t *const *tokens, const uint32_t *lens,
+	unsigned count, uint64_t to_gpa, uint32_t len, uint16_t flags)
 {
 	unsigned at = ring->next;
 
@@ -199,9 +206,10 @@ driver_burst_add_packed(struct driver_ring *ring, uint8_t *const *tokens, unsign
 	while (count) {
 		unsigned run = driver_burst_run(ring, at, count);
 
-		driver_burst_write_packed(ring, at, tokens, run, to_gpa,
+		driver_burst_write_packed(ring, at, tokens, lens, run, to_gpa,
 			driver_packed_word(len, 0, ring->lap | flags));
 		tokens += run;
+		lens = lens ? lens + run : NULL;
 		count -= run;
 		at += run;
 		if (at == ring->size) {
@@ -289,22 +297,27 @@ driver_burst_collect_packed_batch(struct driver_ring *ring, uint8_t **tokens, un
 
 /* ---- all ---- */
 
-/* Adds buffers of `len` bytes each, as many as there is room for, and returns how many. */
+/*
+ * Adds buffers of lens[i] bytes, or of `len` bytes each when lens is NULL; as many as there is room
+ * for, and returns how many.
+ */
 static inline unsigned
-driver_burst_add(struct driver_ring *ring, uint8_t *const *tokens, unsigned count, uint64_t to_gpa,
-	uint32_t len, bool writable)
+driver_burst_add(struct driver_ring *ring, uint8_t *const *tokens, const uint32_t *lens,
+	unsigned count, uint64_t to_gpa, uint32_t len, bool writable)
 {
 	uint16_t flags = writable ? VIRTQ_DESC_F_WRITE : 0;
-	uint64_t word = len | (uint64_t)flags << 32;
+	uint64_t word = (uint64_t)flags << 32;
 
+	if (lens)
+		len = 0;
 	if (count > ring->free)
 		count = ring->free;
 	if (ring->packed)
-		driver_burst_add_packed(ring, tokens, count, to_gpa, len, flags);
+		driver_burst_add_packed(ring, tokens, lens, count, to_gpa, len, flags);
 	else if (ring->in_order)
-		driver_burst_add_split_in_order(ring, tokens, count, to_gpa, word);
+		driver_burst_add_split_in_order(ring, tokens, lens, count, to_gpa, word | len);
 	else
-		driver_burst_add_split(ring, tokens, count, to_gpa, word);
+		driver_burst_add_split(ring, tokens, lens, count, to_gpa, word | len);
 	ring->added += (uint16_t)count;
 	ring->in_flight += (uint16_t)count;
 	ring->free -= (uint16_t)count;

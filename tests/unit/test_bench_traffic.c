@@ -98,7 +98,7 @@ bench_open(const struct setup *s)
 	b->rounds = s->rounds ? s->rounds : 300;
 	*b->traffic = (struct traffic){.endpoints = b->endpoints,
 		.count = 2,
-		.any = s->imix || s->full || b->endpoints[0].guest->chain > 1,
+		.any = s->full || b->endpoints[0].guest->chain > 1,
 		.on_round = on_round,
 		.arg = b};
 	return b;
