@@ -13,6 +13,8 @@
 #include "datapath/decide.h"
 #include "datapath/deliver.h"
 #include "datapath/forward.h"
+#include "datapath/handoff.h"
+#include "datapath/mbuf.h"
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -98,6 +100,8 @@ forward_abort(struct worker *w, const void *address)
 		list->count = 0;
 	}
 	w->list_count = 0;
+	handoff_abort(w);
+	mbuf_abandon();
 	if (in_failed)
 		in->ops->fail(in);
 	else if (out)

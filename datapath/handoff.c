@@ -28,36 +28,61 @@ handoff_send(struct worker *w, const struct snapshot_port *out, unsigned queue, 
 			counters->drops[DROP_HANDOFF_FULL]++;
 			rte_pktmbuf_free(m);
 		}
+		mbuf_settle();
 	}
 	w->peers_touched |= UINT64_C(1) << owner;
+}
+
+/* Where handed-over frames go; NULL when the port is gone, or its place taken by another, since. */
+static const struct snapshot_port *
+destination(const struct worker *w, const struct mbuf_note *note)
+{
+	const struct snapshot_port *out;
+
+	if (note->port >= w->now->port_count)
+		return NULL;
+	out = &w->now->ports[note->port];
+	return out->port && out->generation == note->generation ? out : NULL;
 }
 
 /* Sends a run of handed-over frames that have one destination. */
 static void
 send_handed(struct worker *w, const struct mbuf_note *note)
 {
-	const struct snapshot_port *out;
+	const struct snapshot_port *out = destination(w, note);
 
-	/* The port may be gone, or its place taken by another, since they were handed over. */
-	if (note->port >= w->now->port_count)
-		return;
-	out = &w->now->ports[note->port];
-	if (!out->port || out->generation != note->generation)
-		return;
-	w->busy_out = out->port;
-	deliver_queue(w, out, note->queue, w->burst.frames, deliver_all, w->burst.count,
-		&out->port->counters[w->id], true);
+	if (out) {
+		w->busy_out = out->port;
+		deliver_queue(w, out, note->queue, w->burst.frames, deliver_all, w->burst.count,
+			&out->port->counters[w->id], true);
+	}
+	w->handed_from += w->burst.count;
+}
+
+void
+handoff_abort(struct worker *w)
+{
+	for (unsigned k = w->handed_from; k < w->handed_count; k++) {
+		const struct snapshot_port *out = destination(w, mbuf_note(w->handed[k]));
+
+		if (out)
+			out->port->counters[w->id].drops[DROP_PORT_DOWN]++;
+	}
+	rte_pktmbuf_free_bulk(w->handed, w->handed_count);
+	w->handed_count = 0;
 }
 
 /* Delivers up to a burst of handed-over frames. */
 static unsigned
 receive_burst(struct worker *w)
 {
-	struct rte_mbuf *mbufs[FRAME_BURST];
+	struct rte_mbuf **mbufs = w->handed;
 	struct burst *burst = &w->burst;
 	unsigned n = rte_ring_dequeue_burst(w->handoff, (void **)mbufs, FRAME_BURST, NULL);
 	unsigned first = 0; /* of the run that is being collected */
 
+	w->handed_from = 0;
+	w->handed_count = n;
 	burst->count = 0;
 	burst->segs_used = 0;
 	for (unsigned k = 0; k < n; k++) {
@@ -75,6 +100,7 @@ receive_burst(struct worker *w)
 	}
 	if (n) {
 		send_handed(w, mbuf_note(mbufs[first]));
+		w->handed_count = 0;
 		rte_pktmbuf_free_bulk(mbufs, n);
 	}
 	return n;

@@ -16,4 +16,7 @@ void handoff_send(struct worker *w, const struct snapshot_port *out, unsigned qu
 /* worker: delivers what other workers handed over; returns the number of frames. */
 unsigned handoff_receive(struct worker *w);
 
+/* worker: the memory of a receiver failed in handoff_receive(): drops what it held. */
+void handoff_abort(struct worker *w);
+
 #endif

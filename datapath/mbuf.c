@@ -10,6 +10,12 @@
 #define POOL_MBUFS 4095 /* about 10 MiB */
 #define POOL_CACHE 128
 
+/* What this thread has made and not passed on yet. */
+static _Thread_local struct {
+	unsigned count;
+	struct rte_mbuf *mbufs[FRAME_BURST];
+} under_way;
+
 struct rte_mempool *
 mbuf_pool(struct err *err)
 {
@@ -58,20 +64,37 @@ append(struct rte_mempool *pool, struct rte_mbuf *head, struct rte_mbuf **tail, 
 struct rte_mbuf *
 mbuf_from_frame(struct rte_mempool *pool, const struct frame *frame)
 {
-	struct rte_mbuf *head = rte_pktmbuf_alloc(pool), *tail = head;
+	struct rte_mbuf *head, *tail;
 	bool ok;
 
+	head = under_way.count < FRAME_BURST ? rte_pktmbuf_alloc(pool) : NULL;
 	if (!head)
 		return NULL;
+	under_way.mbufs[under_way.count++] = head;
+	tail = head;
 	ok = append(pool, head, &tail, frame->data, frame->head_len);
 	for (unsigned s = 0; ok && s < frame->seg_count; s++)
 		ok = append(pool, head, &tail, frame->segs[s].addr, frame->segs[s].len);
 	if (!ok) {
+		under_way.count--;
 		rte_pktmbuf_free(head);
 		return NULL;
 	}
 	mbuf_note(head)->frame = *frame;
 	return head;
+}
+
+void
+mbuf_settle(void)
+{
+	under_way.count = 0;
+}
+
+void
+mbuf_abandon(void)
+{
+	rte_pktmbuf_free_bulk(under_way.mbufs, under_way.count);
+	under_way.count = 0;
 }
 
 bool

@@ -28,8 +28,14 @@ struct mbuf_note {
 /* The daemon's pool; created at the first call, on the control thread.  NULL and err on failure. */
 struct rte_mempool *mbuf_pool(struct err *err);
 
-/* worker: a private copy of the whole frame, NULL when the pool is empty. */
+/*
+ * worker: a private copy of the whole frame, NULL when the pool is empty.  The sender's memory may
+ * fail under the copy (lib/fault.h): until the caller has passed on what it got, at most FRAME_BURST
+ * of them, and says mbuf_settle(), they belong to the thread, and mbuf_abandon() frees them.
+ */
 struct rte_mbuf *mbuf_from_frame(struct rte_mempool *pool, const struct frame *frame);
+void mbuf_settle(void);
+void mbuf_abandon(void);
 
 static inline struct mbuf_note *
 mbuf_note(struct rte_mbuf *m)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,8 @@ struct port_eth {
 	struct rte_mempool *pool;
 	struct rte_mbuf *mbufs[PORT_QUEUES_MAX][FRAME_BURST]; /* of the burst under way */
 	uint16_t mbuf_count[PORT_QUEUES_MAX];
+	atomic_int
+		wake_fd[PORT_QUEUES_MAX]; /* readable when frames wait; -1 = the driver has none */
 };
 
 /* ---- packet path ---- */
@@ -102,6 +105,20 @@ eth_tx(struct port *port, unsigned queue, const struct frame *frames, const uint
 		counters->drops[DROP_NIC_FULL] += n - sent;
 		rte_pktmbuf_free_bulk(mbufs + sent, n - sent);
 	}
+	mbuf_settle();
+}
+
+/*
+ * The tap driver hears of a frame by a signal to another thread, which can be later than the wake-up
+ * for it: a worker that found nothing yet must not sleep on it.
+ */
+static bool
+eth_rx_arm(struct port *port, unsigned queue)
+{
+	struct port_eth *eth = (struct port_eth *)port;
+	struct pollfd fd = {.fd = atomic_load(&eth->wake_fd[queue]), .events = POLLIN};
+
+	return fd.fd >= 0 && poll(&fd, 1, 0) > 0;
 }
 
 static void
@@ -241,7 +258,7 @@ static const struct port_ops eth_ops[RTE_DIM(eth_types)] = {
 #define OPS(name)                                                                 \
 	{                                                                         \
 		.type = name, .rx = eth_rx, .rx_done = eth_rx_done, .tx = eth_tx, \
-		.destroy = eth_destroy                                            \
+		.rx_arm = eth_rx_arm, .destroy = eth_destroy                      \
 	}
 	OPS("tap"),
 	OPS("afpacket"),
@@ -265,6 +282,8 @@ port_eth_create(const struct port_eth_options *options, struct port **port, stru
 	eth = calloc(1, sizeof(*eth));
 	if (!eth)
 		return err_set(err, -ENOMEM, "no memory for a port");
+	for (unsigned q = 0; q < PORT_QUEUES_MAX; q++)
+		atomic_init(&eth->wake_fd[q], -1);
 	eth->pool = mbuf_pool(err);
 	r = eth->pool ? probe(eth, type, options, queues, err) : -ENOMEM;
 	if (r) {
@@ -300,6 +319,7 @@ port_eth_open(struct port *port, struct err *err)
 		r = fd < 0 ? -ENOTSUP : datapath_port_watch(port, q, fd);
 		if (r)
 			return err_set(err, r, "no wake-ups from its interface: %s", strerror(-r));
+		atomic_store(&eth->wake_fd[q], fd);
 	}
 	return 0;
 }

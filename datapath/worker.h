@@ -100,6 +100,10 @@ struct worker {
 	unsigned busy_queue;
 	struct fault_guard guard;
 
+	/* handed-over frames that were taken from the ring and not delivered yet */
+	unsigned handed_from, handed_count;
+	struct rte_mbuf *handed[FRAME_BURST];
+
 	/* one burst's decisions */
 	unsigned list_count;
 	uint16_t list_ports[PORT_MAX]; /* ports whose list is not empty */

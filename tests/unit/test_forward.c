@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "datapath/mbuf.h"
+#include "datapath/port_eth.h"
 #include "lib/clock.h"
 #include "lib/fault.h"
 #include "tests/unit/memory_port.h"
@@ -681,8 +683,11 @@ static struct watched {
 	uint8_t frame[60];
 	atomic_uint asked, sent, failed;
 	atomic_bool peeks, open, misused;
-	const uint8_t *_Atomic lost; /* what tx_peek() reads, if that was set */
+	const uint8_t *_Atomic lost; /* memory of the port that is gone, NULL = none */
+	atomic_int where;            /* it is met: */
 } watched[3];
+
+enum { IN_PEEK, IN_TX, BORROWED };
 
 static unsigned
 watched_rx_peek(struct port *port, unsigned queue)
@@ -694,11 +699,12 @@ watched_rx_peek(struct port *port, unsigned queue)
 static void
 watched_tx_peek(struct port *port, unsigned queue, unsigned count)
 {
-	const volatile uint8_t *lost = atomic_load(&((struct watched *)port)->lost);
+	struct watched *p = (struct watched *)port;
+	const volatile uint8_t *lost = atomic_load(&p->lost);
 
 	(void)queue;
 	(void)count;
-	if (lost)
+	if (lost && atomic_load(&p->where) == IN_PEEK)
 		(void)*lost;
 }
 
@@ -717,6 +723,13 @@ watched_rx(struct port *port, unsigned queue, struct burst *burst, struct port_c
 	f->data = burst->slots[0].bytes;
 	f->len = f->head_len = sizeof(p->frame);
 	memcpy(f->data, p->frame, sizeof(p->frame));
+	if (atomic_load(&p->lost) && atomic_load(&p->where) == BORROWED) {
+		burst->segs[0].addr = atomic_load(&p->lost);
+		burst->segs[0].len = 100;
+		f->segs = burst->segs;
+		f->seg_count = 1;
+		f->len += 100;
+	}
 	burst->count = 1;
 	atomic_store(&p->open, true);
 	return true;
@@ -737,11 +750,16 @@ static void
 watched_tx(struct port *port, unsigned queue, const struct frame *frames, const uint8_t *list,
 	unsigned count, struct port_counters *counters)
 {
+	struct watched *p = (struct watched *)port;
+	const volatile uint8_t *lost = atomic_load(&p->lost);
+
 	(void)queue;
 	(void)frames;
 	(void)list;
+	if (lost && atomic_load(&p->where) == IN_TX)
+		(void)*lost;
 	counters->tx_packets += count;
-	atomic_fetch_add(&((struct watched *)port)->sent, count);
+	atomic_fetch_add(&p->sent, count);
 }
 
 static bool
@@ -770,12 +788,11 @@ await_count(const atomic_uint *counter, unsigned least)
 	}
 }
 
-/*
- * The memory of a receiver is gone when it is looked at for a port that has brought nothing yet: that
- * port is not asked to take back the burst of the one before it.
- */
+static void *lost_page;
+
+/* Three ports that send to the third, all on one worker. */
 static void
-test_lost_while_peeking(void **state)
+watched_open(void)
 {
 	static const struct port_ops ops = {.type = "watched",
 		.rx_peek = watched_rx_peek,
@@ -786,12 +803,12 @@ test_lost_while_peeking(void **state)
 		.owns = watched_owns,
 		.fail = watched_fail};
 	int fd = memfd_create("lost", MFD_CLOEXEC);
-	void *lost = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
 	struct port_settings s = plain_settings();
 	struct mac mac = host(12);
 
-	(void)state;
-	assert_ptr_not_equal(lost, MAP_FAILED);
+	lost_page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(lost_page, MAP_FAILED);
+	close(fd);
 	assert_int_equal(fault_install(), 0);
 	memset(watched, 0, sizeof(watched));
 	for (unsigned i = 0; i < 3; i++) {
@@ -805,25 +822,91 @@ test_lost_while_peeking(void **state)
 	assert_int_equal(fdb_add_static(datapath_bridge_fdb(bridge), fdb_make_key(mac.b, 0),
 				 watched[2].port.index),
 		0);
+}
+
+static void
+watched_close(void)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		datapath_port_del(&watched[i].port);
+		assert_false(atomic_load(&watched[i].misused));
+	}
+	munmap(lost_page, 4096);
+}
+
+/*
+ * The memory of a receiver is gone when it is looked at for a port that has brought nothing yet: that
+ * port is not asked to take back the burst of the one before it.
+ */
+static void
+test_lost_while_peeking(void **state)
+{
+	(void)state;
+	watched_open();
 	/* Both learn where their frames usually go. */
 	atomic_store(&watched[0].asked, 1);
 	atomic_store(&watched[1].asked, 1);
 	await_count(&watched[2].sent, 2);
 	atomic_store(&watched[1].peeks, true);
-	atomic_store(&watched[2].lost, lost);
 	atomic_store(&watched[0].asked, 1000);
-	await_count(&watched[2].failed, 1);
-	for (unsigned round = 2; round < 20; round++) {
-		atomic_store(&watched[2].lost, lost);
+	for (unsigned round = 1; round < 20; round++) {
+		atomic_store(&watched[2].lost, lost_page);
 		await_count(&watched[2].failed, round);
 	}
 	await_count(&watched[2].sent, 1000);
-	for (unsigned i = 0; i < 3; i++) {
-		datapath_port_del(&watched[i].port);
-		assert_false(atomic_load(&watched[i].misused));
+	watched_close();
+}
+
+/* Loses the memory of a port `rounds` times, with one frame from 0 each time. */
+static void
+lose(struct watched *p, int where, unsigned rounds)
+{
+	unsigned before = atomic_load(&p->failed);
+
+	atomic_store(&p->where, where);
+	for (unsigned round = 1; round <= rounds; round++) {
+		atomic_store(&p->lost, lost_page);
+		atomic_store(&watched[0].asked, 1);
+		await_count(&p->failed, before + round);
 	}
-	munmap(lost, 4096);
-	close(fd);
+	assert_int_equal(datapath_synchronize(), 0);
+}
+
+/* Copies for an interface or for another worker come back when one end's memory fails. */
+static void
+test_lost_while_copying(void **state)
+{
+	struct port_eth_options options = {.type = "null", .name = "null"};
+	struct port_settings s = plain_settings();
+	struct mac mac = host(12), sink = host(13);
+	struct rte_mempool *pool = mbuf_pool(NULL);
+	struct port *null;
+	unsigned before;
+
+	(void)state;
+	watched_open();
+	assert_int_equal(port_eth_create(&options, &null, NULL), 0);
+	assert_int_equal(datapath_port_add(null, &s, NULL), 0);
+	assert_int_equal(datapath_queue_move(null, 0, 0, NULL), 0);
+	assert_int_equal(
+		fdb_add_static(datapath_bridge_fdb(bridge), fdb_make_key(sink.b, 0), null->index),
+		0);
+	before = rte_mempool_avail_count(pool);
+
+	memcpy(watched[0].frame, &sink, MAC_LEN);
+	lose(&watched[0], BORROWED, 20);
+	assert_int_equal(rte_mempool_avail_count(pool), before);
+	memcpy(watched[0].frame, &mac, MAC_LEN);
+	if (datapath_worker_count() > 1) {
+		assert_int_equal(datapath_queue_move(&watched[2].port, 0, 1, NULL), 0);
+		lose(&watched[0], BORROWED, 20);
+		assert_int_equal(rte_mempool_avail_count(pool), before);
+		lose(&watched[2], IN_TX, 20);
+		assert_int_equal(rte_mempool_avail_count(pool), before);
+	}
+	datapath_port_del(null);
+	null->ops->destroy(null);
+	watched_close();
 }
 
 static void
@@ -860,6 +943,7 @@ main(void)
 		TEST(test_inject),
 		TEST(test_rubbish_is_flushed),
 		TEST(test_lost_while_peeking),
+		TEST(test_lost_while_copying),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
