@@ -147,7 +147,7 @@ ring_log(const struct backend *b, const struct backend_ring *ring, struct vring_
 {
 	setup->log = b->log;
 	setup->log_used = ring->addr.flags >> VHOST_VRING_F_LOG & 1;
-	setup->used_gpa = ring->addr.log_guest_addr;
+	setup->used_gpa = setup->event_gpa = ring->addr.log_guest_addr;
 	if (backend_packed(b) &&
 		!guest_memory_user_to_guest(b->memory, ring->addr.desc_user_addr, &setup->used_gpa))
 		setup->log_used = false;
@@ -187,7 +187,8 @@ ring_start(struct backend *b, unsigned index, struct err *err)
 
 /*
  * Gives a ring to the workers.  Between two runs of a ring neither side may have been told of what
- * the other did, so both are woken once; a needless call or kick does no harm.
+ * the other did (the first of them may have ended with the process that it was in), so both are woken
+ * once; a needless call or kick does no harm.
  */
 static void
 ring_publish(struct backend *b, unsigned index)
@@ -199,7 +200,7 @@ ring_publish(struct backend *b, unsigned index)
 		datapath_port_watch(&b->rings->port, index / 2, ring->kick_fd);
 		eventfd_write(ring->kick_fd, 1);
 	}
-	if (ring->exact && ring->call_fd >= 0)
+	if (ring->call_fd >= 0)
 		eventfd_write(ring->call_fd, 1);
 }
 

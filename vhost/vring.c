@@ -63,6 +63,7 @@ vring_create(struct vring **vring, const struct vring_setup *setup)
 	vr->log = setup->log;
 	vr->log_used = setup->log_used;
 	vr->used_gpa = setup->used_gpa;
+	vr->event_gpa = setup->event_gpa;
 	vr->features = setup->features;
 	vr->inflight = setup->inflight;
 	vr->size = setup->size;

@@ -39,8 +39,9 @@ struct vring_setup {
 	const struct guest_memory *memory; /* outlives the ring */
 	int call_fd;                       /* -1 = none; stays the caller's, outlives the ring */
 	const struct dirty_log *log;       /* NULL = off */
-	uint64_t used_gpa;                 /* where the used ring is, for the log (VRING_F_LOG) */
-	bool log_used;
+	bool log_used;                     /* log the ring itself too (VRING_F_LOG) */
+	uint64_t used_gpa;               /* for that: the used ring; packed: the descriptor ring */
+	uint64_t event_gpa;              /* for that, packed: the device's event structure */
 	struct inflight_queue *inflight; /* NULL = off; in shared memory */
 };
 

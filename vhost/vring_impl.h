@@ -70,7 +70,7 @@ struct vring {
 	const struct guest_memory *memory;
 	const struct guest_region *near; /* the region of the last translation; worker */
 	const struct dirty_log *log;
-	uint64_t used_gpa;
+	uint64_t used_gpa, event_gpa;
 	uint64_t features;
 	struct inflight_queue *inflight;
 	uint16_t size, mask;

@@ -410,6 +410,14 @@ vring_packed_flush(struct vring *vr)
 		vring_call(vr);
 }
 
+/* Marks where the wish for kicks is. */
+static inline void
+wish_log(const struct vring *vr)
+{
+	if (UNLIKELY(vr->log_used && vr->log))
+		dirty_log_mark(vr->log, vr->event_gpa, sizeof(*vr->device_event));
+}
+
 bool
 vring_packed_arm(struct vring *vr)
 {
@@ -422,6 +430,7 @@ vring_packed_arm(struct vring *vr)
 	} else {
 		__atomic_store_n(&vr->device_event->flags, VIRTQ_EVENT_ENABLE, __ATOMIC_RELAXED);
 	}
+	wish_log(vr);
 	/* The wish must be visible before the descriptor is looked at for the last time. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return desc_available(vr, here(vr), &d);
@@ -431,4 +440,5 @@ void
 vring_packed_disarm(struct vring *vr)
 {
 	__atomic_store_n(&vr->device_event->flags, VIRTQ_EVENT_DISABLE, __ATOMIC_RELAXED);
+	wish_log(vr);
 }

@@ -336,6 +336,19 @@ avail_event(struct vring *vr)
 	return (uint16_t *)&vr->used->ring[vr->size];
 }
 
+/* Marks where the wish for kicks is. */
+static inline void
+wish_log(const struct vring *vr)
+{
+	if (vr->event_idx)
+		vring_log_used(vr,
+			offsetof(struct virtq_used, ring) +
+				vr->size * sizeof(struct virtq_used_elem),
+			sizeof(uint16_t));
+	else
+		vring_log_used(vr, offsetof(struct virtq_used, flags), sizeof(vr->used->flags));
+}
+
 bool
 vring_split_arm(struct vring *vr)
 {
@@ -343,10 +356,7 @@ vring_split_arm(struct vring *vr)
 		__atomic_store_n(avail_event(vr), vr->next, __ATOMIC_RELAXED);
 	else
 		__atomic_store_n(&vr->used->flags, 0, __ATOMIC_RELAXED);
-	vring_log_used(vr, 0, offsetof(struct virtq_used, ring));
-	vring_log_used(vr,
-		offsetof(struct virtq_used, ring) + vr->size * sizeof(struct virtq_used_elem),
-		sizeof(uint16_t));
+	wish_log(vr);
 	/* The wish must be visible before the index is read for the last time (2.7.7.2). */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return __atomic_load_n(&vr->avail->idx, __ATOMIC_RELAXED) != vr->next;
@@ -360,5 +370,5 @@ vring_split_disarm(struct vring *vr)
 		__atomic_store_n(avail_event(vr), (uint16_t)(vr->next - 1), __ATOMIC_RELAXED);
 	else
 		__atomic_store_n(&vr->used->flags, VIRTQ_USED_F_NO_NOTIFY, __ATOMIC_RELAXED);
-	vring_log_used(vr, 0, offsetof(struct virtq_used, ring));
+	wish_log(vr);
 }

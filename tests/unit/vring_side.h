@@ -28,6 +28,7 @@ struct side {
 	struct vhost_rings device;
 	struct vring *vring[2]; /* 0 receives (the port's tx), 1 transmits (the port's rx) */
 	struct port_counters counters;
+	const struct dirty_log *log; /* see side_log() */
 	uint64_t features;
 	uint64_t bytes; /* of memory */
 	unsigned regions;
@@ -87,6 +88,10 @@ side_vring(struct side *side, const struct frontend_ring *ring)
 		guest_memory_at(side->table, driver_memory_gpa(side->memory, ring->device), &reach);
 	setup.next = packed ? ring->base & 0x7fff : (uint16_t)ring->base;
 	setup.next_wrap = ring->base >> 15 & 1;
+	setup.log = side->log;
+	setup.log_used = side->log != NULL;
+	setup.used_gpa = driver_memory_gpa(side->memory, packed ? ring->desc : ring->device);
+	setup.event_gpa = driver_memory_gpa(side->memory, ring->device);
 	assert_int_equal(vring_create(&vring, &setup), 0);
 	return vring;
 }
@@ -174,6 +179,24 @@ side_open(struct side *side, const struct driver_net_options *options, uint64_t 
 	for (unsigned i = 0; i < 2; i++) {
 		struct frontend_ring ring;
 
+		driver_net_ring(side->net, i, &ring);
+		side->vring[i] = side_vring(side, &ring);
+		vhost_rings_start(&side->device, i, side->vring[i]);
+	}
+}
+
+/* Starts the rings anew with a dirty log, where they begin. */
+static inline void
+side_log(struct side *side, const struct dirty_log *log)
+{
+	struct vring *stopped[VHOST_RINGS_MAX];
+
+	side->log = log;
+	vhost_rings_stop(&side->device, 3, stopped);
+	for (unsigned i = 0; i < 2; i++) {
+		struct frontend_ring ring;
+
+		vring_destroy(stopped[i]);
 		driver_net_ring(side->net, i, &ring);
 		side->vring[i] = side_vring(side, &ring);
 		vhost_rings_start(&side->device, i, side->vring[i]);
