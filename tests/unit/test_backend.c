@@ -227,6 +227,19 @@ test_call_changes(void **state)
 	close(fresh);
 }
 
+/* A predecessor of this process may have ended between completing buffers and saying so. */
+static void
+test_call_at_start(void **state)
+{
+	uint64_t calls;
+
+	shake_all();
+	for (unsigned i = 0; i < PEER_RINGS; i++) {
+		assert_false(t.backend.ring[i].exact);
+		assert_int_equal(read(t.peer.call[i], &calls, sizeof(calls)), sizeof(calls));
+	}
+}
+
 static void
 test_memory_replaced(void **state)
 {
@@ -314,6 +327,7 @@ test_dirty_log(void **state)
 	assert_true(vr->setup.log_used);
 	/* A packed ring is marked used where its descriptors are. */
 	assert_int_equal(vr->setup.used_gpa, t.peer.packed ? 0 : 0x8000);
+	assert_int_equal(vr->setup.event_gpa, 0x8000);
 	assert_false(t.backend.ring[1].vring->setup.log_used);
 	assert_ptr_equal(t.backend.ring[1].vring->setup.log, vr->setup.log);
 	/* Page 9 is bit 1 of the second byte, 4,096 bytes into the file and no further. */
@@ -531,6 +545,7 @@ main(void)
 		PACKED(test_vring_base_packed),
 		BOTH(test_disable_enable),
 		SPLIT(test_call_changes),
+		BOTH(test_call_at_start),
 		BOTH(test_memory_replaced),
 		BOTH(test_memory_slots),
 		BOTH(test_dirty_log),
