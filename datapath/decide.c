@@ -180,7 +180,8 @@ find_port(const struct worker *w, const struct snapshot_port *in, uint64_t hash,
 {
 	uint32_t value;
 
-	if (is_group(mac) || !fdb_lookup(in->bridge->fdb, hash, key, &value))
+	/* Key 0 is that of the table's free places. */
+	if (is_group(mac) || !key || !fdb_lookup(in->bridge->fdb, hash, key, &value))
 		return PORT_MAX;
 	value &= 0xffff;
 	/* The table may be ahead of this snapshot. */

@@ -239,6 +239,30 @@ test_learn(void **state)
 	expect_nothing(1);
 }
 
+/* The zero address is nobody's: it is flooded, also behind a known one in the same burst. */
+static void
+test_zero_destination(void **state)
+{
+	static const struct mac zero;
+	uint8_t known[60], unknown[60];
+
+	(void)state;
+	introduce();
+	make(known, host(1), host(2), 0xffff, 60, 1);
+	make(unknown, zero, host(2), 0xffff, 60, 2);
+	for (unsigned i = 0; i < 200; i++) {
+		memory_port_put(ports[2], 0, known, 60);
+		memory_port_put(ports[2], 0, unknown, 60);
+	}
+	for (unsigned i = 0; i < 200; i++) {
+		expect(1, known, 60);
+		expect(1, unknown, 60);
+		expect(0, unknown, 60);
+		expect(3, unknown, 60);
+	}
+	expect_nothing(0);
+}
+
 static void
 test_drops(void **state)
 {
@@ -931,6 +955,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_learn),
+		TEST(test_zero_destination),
 		TEST(test_drops),
 		TEST(test_storm),
 		TEST(test_vlan_modes),
