@@ -162,6 +162,15 @@ gso_offload(uint8_t type, unsigned *feature)
 	}
 }
 
+/* The sender's hint where its headers end, or the least they can have if it cannot be true. */
+static uint16_t
+gso_header_len(const struct frame *f, uint16_t hint)
+{
+	uint32_t least = f->csum_start + (f->needs & (OFFLOAD_TSO4 | OFFLOAD_TSO6) ? 20u : 8u);
+
+	return hint < least || hint > f->len ? (uint16_t)least : hint;
+}
+
 bool
 rx_offload(const struct vring *vr, struct frame *f, const struct virtio_net_hdr *hdr)
 {
@@ -187,7 +196,7 @@ rx_offload(const struct vring *vr, struct frame *f, const struct virtio_net_hdr 
 			f->needs |= OFFLOAD_ECN;
 		}
 		f->gso_size = hdr->gso_size;
-		f->hdr_len = hdr->hdr_len;
+		f->hdr_len = gso_header_len(f, hdr->hdr_len);
 	} else if (hdr->gso_type) {
 		return false; /* ECN without TSO */
 	}

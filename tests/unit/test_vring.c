@@ -334,6 +334,7 @@ test_offload_header(void **state)
 		.gso_size = 1448,
 		.csum_start = 34,
 		.csum_offset = 16};
+	static const uint16_t lies[] = {0, 1, 33, 53, 20001, 65535};
 	static uint8_t frame[20000];
 
 	(void)state;
@@ -363,6 +364,19 @@ test_offload_header(void **state)
 		assert_int_equal(header.num_buffers, 1);
 		header.num_buffers = 0;
 		assert_memory_equal(&header, &want, sizeof(want));
+		/* The length of the headers is a hint (5.1.6.2); the receiver is told no wrong one. */
+		for (unsigned i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+			struct virtio_net_hdr lie = want;
+
+			lie.hdr_len = lies[i];
+			assert_int_equal(driver_net_send(a.net, 0, &lie, frame, sizeof(frame)), 0);
+			driver_net_flush(a.net, 0);
+			assert_int_equal(side_forward(&a, &b, &burst), 1);
+			assert_int_equal(
+				driver_net_receive(b.net, 0, &header, received, sizeof(received)),
+				sizeof(frame));
+			assert_int_equal(header.hdr_len, 54);
+		}
 		side_close(&a);
 		side_close(&b);
 	}
