@@ -41,9 +41,9 @@ void crew_destroy(struct crew *crew);
 void crew_assign(struct crew *crew, struct endpoint *endpoints, unsigned pairs, bool any);
 
 /*
- * Runs a phase: so many seconds until counting begins, so many while it lasts.  Both are 0 for phases
- * that end by a number of frames.  window may be NULL.  -EINTR when it was stopped, -EPIPE when a switch went away
- * meanwhile, -EPROTO when a ring was broken, or what the window's functions say.
+ * Runs a phase: so many seconds until counting begins, so many while it lasts; a phase of so many
+ * frames may end earlier.  window may be NULL.  -EINTR when it was stopped, -EPIPE when a switch went
+ * away meanwhile, -EPROTO when a ring was broken, or what the window's functions say.
  */
 int crew_run(struct crew *crew, const struct phase *phase, double settle, double measure,
 	const struct crew_window *window, struct err *err);

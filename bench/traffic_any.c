@@ -56,12 +56,13 @@ static bool
 is_expected(struct endpoint *e, const struct driver_used *used, unsigned count, uint32_t bytes)
 {
 	int index = length_index(e->in_shapes, e, bytes - FRAME_AT);
-	const struct frame_shape *s = &e->in_shapes[index];
+	const struct frame_shape *s;
 	uint32_t size = e->guest->pool.size, sample;
 	struct head head;
 
 	if (index < 0 || e->verify_full || !chain_is_full(used, count, size))
 		return false;
+	s = &e->in_shapes[index];
 	head = e->in_heads[index];
 	head_set(&head, s, &e->in, &e->expected);
 	if (!head_matches(&head, used->token, head_vectors(s)))

@@ -96,9 +96,9 @@ rest_matches(const struct lane *l, const struct frame_shape *shape, const uint8_
 	const uint8_t *payload)
 {
 	uint32_t sample = sample_at(l, shape);
+	uint64_t d = load64(buffer + shape->tail) ^ frame_stamp(l->at.sequence);
 
-	return (load64(buffer + shape->tail) == frame_stamp(l->at.sequence)) &
-	       (load64(buffer + shape->payload + sample) == load64(payload + sample));
+	return !(d | (load64(buffer + shape->payload + sample) ^ load64(payload + sample)));
 }
 
 /* Of several lengths; NULL = none of ours.  *head becomes the one of the next frame. */
@@ -134,14 +134,11 @@ INLINE bool
 lane_matches(struct lane *l, const uint8_t *buffer, uint32_t length, const uint8_t *payload,
 	const struct variant v)
 {
-	bool same;
-
 	if (v.flows)
 		head_flow(&l->head, l->path, &l->at, v.tagged);
-	same = head_matches(&l->head, buffer, v.vectors) & (length == FRAME_AT + l->shapes->length);
-	if (v.tail)
-		same &= rest_matches(l, l->shapes, buffer, payload);
-	return same;
+	return head_matches(&l->head, buffer, v.vectors) &&
+	       length == FRAME_AT + l->shapes->length &&
+	       (!v.tail || rest_matches(l, l->shapes, buffer, payload));
 }
 
 /* Is it the frame that is expected?  Then the next one is expected. */
