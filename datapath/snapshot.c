@@ -118,12 +118,14 @@ describe_worker(const struct topology *t, struct snapshot_worker *w, unsigned id
 struct snapshot *
 snapshot_build(const struct topology *t)
 {
+	static uint64_t serial;
 	struct snapshot *s = calloc(1, sizeof(*s));
 	unsigned slots = port_slots(t);
 	int r = 0;
 
 	if (!s)
 		return NULL;
+	s->serial = ++serial;
 	s->port_count = slots;
 	s->worker_count = t->workers;
 	s->ports = aligned_alloc(64, RTE_ALIGN((slots + 1) * sizeof(*s->ports), 64));

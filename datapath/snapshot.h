@@ -57,6 +57,7 @@ struct snapshot_worker {
 };
 
 struct snapshot {
+	uint64_t serial;     /* no two have the same, none has 0 */
 	unsigned port_count; /* slots, some free */
 	unsigned worker_count;
 	struct snapshot_port *ports;

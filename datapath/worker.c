@@ -278,6 +278,11 @@ loop(struct worker *w)
 		unsigned frames;
 
 		w->now = atomic_load_explicit(w->snapshot, memory_order_acquire);
+		/* A queue that came from a sleeping worker still asks for wake-ups. */
+		if (__builtin_expect(w->now->serial != w->serial, 0)) {
+			w->serial = w->now->serial;
+			disarm(w);
+		}
 		if (start >= w->next_s_tsc) {
 			w->now_s = worker_now_s(start, w->tsc_hz);
 			w->next_s_tsc = (uint64_t)(w->now_s + 1) * w->tsc_hz;

@@ -81,6 +81,7 @@ struct worker {
 
 	/* the worker's own */
 	const struct snapshot *now __attribute__((aligned(64))); /* this turn's */
+	uint64_t serial;                                         /* of the last snapshot used */
 	uint64_t tsc;                                            /* at the start of the turn */
 	uint32_t now_s;                                          /* stamp for the MAC table */
 	uint64_t next_s_tsc;                                     /* when now_s changes */

@@ -706,7 +706,7 @@ static struct watched {
 	struct port port;
 	uint8_t frame[60];
 	atomic_uint asked, sent, failed;
-	atomic_bool peeks, open, misused;
+	atomic_bool peeks, open, misused, armed;
 	const uint8_t *_Atomic lost; /* memory of the port that is gone, NULL = none */
 	atomic_int where;            /* it is met: */
 } watched[3];
@@ -787,6 +787,23 @@ watched_tx(struct port *port, unsigned queue, const struct frame *frames, const 
 }
 
 static bool
+watched_rx_arm(struct port *port, unsigned queue)
+{
+	struct watched *p = (struct watched *)port;
+
+	(void)queue;
+	atomic_store(&p->armed, true);
+	return atomic_load(&p->asked) > 0;
+}
+
+static void
+watched_rx_disarm(struct port *port, unsigned queue)
+{
+	(void)queue;
+	atomic_store(&((struct watched *)port)->armed, false);
+}
+
+static bool
 watched_owns(struct port *port, const void *address)
 {
 	return address == atomic_load(&((struct watched *)port)->lost);
@@ -812,6 +829,17 @@ await_count(const atomic_uint *counter, unsigned least)
 	}
 }
 
+static void
+await_armed(const struct watched *p, bool armed)
+{
+	uint64_t end = clock_ns() + WAIT_MS * UINT64_C(1000000);
+
+	while (atomic_load(&p->armed) != armed) {
+		assert_true(clock_ns() < end);
+		sched_yield();
+	}
+}
+
 static void *lost_page;
 
 /* Three ports that send to the third, all on one worker. */
@@ -824,6 +852,8 @@ watched_open(void)
 		.rx = watched_rx,
 		.rx_done = watched_rx_done,
 		.tx = watched_tx,
+		.rx_arm = watched_rx_arm,
+		.rx_disarm = watched_rx_disarm,
 		.owns = watched_owns,
 		.fail = watched_fail};
 	int fd = memfd_create("lost", MFD_CLOEXEC);
@@ -878,6 +908,25 @@ test_lost_while_peeking(void **state)
 		await_count(&watched[2].failed, round);
 	}
 	await_count(&watched[2].sent, 1000);
+	watched_close();
+}
+
+/* A queue that was left asking for wake-ups asks for none where it is polled. */
+static void
+test_move_armed(void **state)
+{
+	(void)state;
+	if (datapath_worker_count() < 2)
+		skip();
+	watched_open();
+	for (unsigned i = 1; i < 3; i++)
+		assert_int_equal(datapath_queue_move(&watched[i].port, 0, 1, NULL), 0);
+	/* One worker has more to do than the test lasts, the other nothing. */
+	atomic_store(&watched[1].asked, UINT32_MAX);
+	await_count(&watched[2].sent, 100);
+	await_armed(&watched[0], true);
+	assert_int_equal(datapath_queue_move(&watched[0].port, 0, 1, NULL), 0);
+	await_armed(&watched[0], false);
 	watched_close();
 }
 
@@ -969,6 +1018,7 @@ main(void)
 		TEST(test_rubbish_is_flushed),
 		TEST(test_lost_while_peeking),
 		TEST(test_lost_while_copying),
+		TEST(test_move_armed),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
