@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "bench/feature.h"
 #include "bench/guest.h"
 #include "lib/fd.h"
 
@@ -183,6 +184,27 @@ guest_create_alone(struct guest **out, const struct guest_options *o, struct err
 	return rc;
 }
 
+/* Why there is no connection, when the switch lacks something. */
+static int
+explain(const struct guest *g, const struct guest_options *o, int rc, struct err *err)
+{
+	uint64_t missing = g->frontend ? o->required & ~frontend_offered(g->frontend) : 0;
+	const char *name = feature_first(missing);
+	bool offload =
+		missing &
+		(VIRTIO_BIT(VIRTIO_NET_F_CSUM) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_CSUM) |
+			VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_TSO4) |
+			VIRTIO_BIT(VIRTIO_NET_F_HOST_USO) | VIRTIO_BIT(VIRTIO_NET_F_GUEST_USO4) |
+			VIRTIO_BIT(VIRTIO_NET_F_GUEST_USO6));
+
+	if (rc != -ENOTSUP || !name)
+		return rc;
+	return err_set(err, rc, "the switch does not offer %s%s", name,
+		offload ? ": frames of this size cannot ask for segmentation (offload=none sends "
+			  "them whole)"
+			: "");
+}
+
 /* Memory is planned for what may be negotiated, before it is known what is. */
 static int
 connect_guest(struct guest *g, const struct guest_options *o, struct err *err)
@@ -205,7 +227,7 @@ connect_guest(struct guest *g, const struct guest_options *o, struct err *err)
 	if (!rc)
 		rc = frontend_connect(g->frontend, err);
 	if (rc)
-		return rc;
+		return explain(g, o, rc, err);
 	g->features = frontend_features(g->frontend);
 	/* Planned for merged buffers, and there are none: plan again. */
 	if (g->mergeable && !(g->features & VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF)) && g->chain > 1)

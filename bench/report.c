@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bench/feature.h"
 #include "bench/report.h"
 
 static const char *const kinds[] = {"none", "tso", "uso"};
@@ -30,20 +31,13 @@ report_create(const struct machine *machine, const struct bench_options *options
 static json_t *
 features_json(uint64_t features)
 {
-	static const struct {
-		unsigned bit;
-		const char *name;
-	} names[] = {{VIRTIO_F_VERSION_1, "version_1"}, {VIRTIO_F_RING_PACKED, "packed"},
-		{VIRTIO_F_IN_ORDER, "in_order"}, {VIRTIO_NET_F_MRG_RXBUF, "mergeable"},
-		{VIRTIO_RING_F_INDIRECT_DESC, "indirect"}, {VIRTIO_RING_F_EVENT_IDX, "event_idx"},
-		{VIRTIO_NET_F_CSUM, "csum"}, {VIRTIO_NET_F_GUEST_CSUM, "guest_csum"},
-		{VIRTIO_NET_F_HOST_TSO4, "host_tso4"}, {VIRTIO_NET_F_GUEST_TSO4, "guest_tso4"},
-		{VIRTIO_NET_F_HOST_USO, "host_uso"}, {VIRTIO_NET_F_GUEST_USO4, "guest_uso4"}};
 	json_t *list = json_array();
+	const char *name;
+	unsigned bit;
 
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (features & VIRTIO_BIT(names[i].bit))
-			json_array_append_new(list, json_string(names[i].name));
+	for (unsigned i = 0; (name = feature_name(i, &bit)); i++)
+		if (features & VIRTIO_BIT(bit))
+			json_array_append_new(list, json_string(name));
 	return list;
 }
 

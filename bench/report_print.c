@@ -85,7 +85,8 @@ is_told(const struct field *f, const json_t *results)
 		const json_t *value = find(result, f->path);
 
 		if (json_is_string(value) || json_number_value(value) != 0 ||
-			strcmp(f->path, "frames.lost") == 0 ||
+			strcmp(f->path, "frames.lost") == 0 || strcmp(f->path, "pps") == 0 ||
+			strcmp(f->path, "gbps") == 0 ||
 			(json_is_number(value) && strncmp(f->path, "search", 6) == 0))
 			return true;
 	}
@@ -119,14 +120,14 @@ report_print_table(const json_t *report, FILE *file)
 	print_head(report, file);
 	for (unsigned f = 0; f < FIELDS; f++)
 		if (fields[f].table && is_told(&fields[f], results))
-			fprintf(file, "%9s", fields[f].title);
+			fprintf(file, "%10s", fields[f].title);
 	fputc('\n', file);
 	json_array_foreach (results, i, result) {
 		for (unsigned f = 0; f < FIELDS; f++) {
 			if (!fields[f].table || !is_told(&fields[f], results))
 				continue;
 			field_text(&fields[f], result, fields[f].divisor, text, sizeof(text));
-			fprintf(file, "%9s", *text ? text : "-");
+			fprintf(file, "%10s", *text ? text : "-");
 		}
 		fputc('\n', file);
 	}
