@@ -3,8 +3,8 @@
  * ceiling: how many frames the traffic side moves when the switch costs nothing: the same steps on the
  * same CPU, against a loopback on another CPU.
  *
- * Rounds count in which every guest found a whole burst; the median is told, so that a machine that
- * is busy with other things does little harm.
+ * Rounds count in which each guest found a whole burst or nothing; the median is told, so that a
+ * machine that is busy with other things does little harm.
  */
 #ifndef BENCH_CEILING_H
 #define BENCH_CEILING_H

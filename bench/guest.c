@@ -295,10 +295,13 @@ guest_connected(struct guest *g)
 /* ---- frames ---- */
 
 void
-guest_kick(struct guest *g, unsigned ring)
+guest_kick(struct guest *g)
 {
-	g->kicks++;
-	eventfd_write(g->places[ring].kick_fd, 1);
+	struct driver_ring *const rings[] = {g->rx, g->tx};
+
+	for (unsigned i = 0; i < 2; i++)
+		if (driver_ring_needs_kick_fenced(rings[i]))
+			eventfd_write(g->places[i].kick_fd, 1);
 }
 
 int

@@ -56,7 +56,6 @@ struct guest {
 	struct frontend_ring places[2];
 	struct driver_memory *memory;
 	struct frontend *frontend;
-	uint64_t kicks;
 };
 
 /*
@@ -105,18 +104,13 @@ guest_idle_at(const struct guest *guest, unsigned ahead)
 	return guest->idle[(guest->idle_head + ahead) & guest->idle_mask];
 }
 
-/* Makes what was added visible and tells the device where it asks for that. */
-void guest_kick(struct guest *guest, unsigned ring);
+/*
+ * Tells the device about what was published where it asks for that.  A full memory barrier stands
+ * between publication and this call.
+ */
+void guest_kick(struct guest *guest);
 
-static inline void
-guest_publish(struct guest *guest, struct driver_ring *ring)
-{
-	driver_ring_publish(ring);
-	if (driver_ring_needs_kick(ring))
-		guest_kick(guest, ring == guest->tx);
-}
-
-/* Adds a frame of `length` bytes, its header included; visible after guest_publish().  -ENOSPC. */
+/* Adds a frame of `length` bytes, its header included; visible after driver_ring_publish().  -ENOSPC. */
 int guest_send(struct guest *guest, uint8_t *frame, uint32_t length);
 
 /* Copies flat bytes into the buffers of a frame. */

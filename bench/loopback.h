@@ -23,6 +23,8 @@ struct loopback {
 	struct device_ring rx[2], tx[2];
 	bool mergeable;
 	unsigned batch; /* least frames that are moved at once; 0 = as they come */
+	unsigned lag;   /* polls between two reports of frames taken; 0 = each */
+	unsigned polls;
 	/* Decides about frame number `number` of a direction, and may change it.  NULL = all pass. */
 	enum loopback_fate (*fate)(
 		void *arg, unsigned from, uint64_t number, uint8_t *flat, uint32_t *length);

@@ -112,7 +112,7 @@ size_json(uint32_t size)
 }
 
 int
-report_add(json_t *report, const struct bench_result *r, double tsc_hz)
+report_add(json_t *report, const struct bench_result *r)
 {
 	double worker_cycles = 0;
 	uint64_t worker_packets = 0;

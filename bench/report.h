@@ -23,7 +23,7 @@
 json_t *report_create(
 	const struct machine *machine, const struct bench_options *options, json_t *sw);
 /* -ENOMEM. */
-int report_add(json_t *report, const struct bench_result *result, double tsc_hz);
+int report_add(json_t *report, const struct bench_result *result);
 
 /* For people; for spreadsheets: a line of titles, a line per result. */
 void report_print_table(const json_t *report, FILE *file);

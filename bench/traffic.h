@@ -88,7 +88,7 @@ struct phase {
 	uint64_t frames;  /* open: end after so many of each guest; 0 = by time */
 	uint8_t run;      /* marks the frames of the phase */
 	bool latency;     /* open: record it */
-	bool full_rounds; /* record the cycles of rounds in which all guests found whole bursts */
+	bool full_rounds; /* record the cycles of rounds in which guests found whole bursts or nothing */
 	uint64_t tsc_hz;
 };
 

@@ -120,7 +120,7 @@ post(struct guest *g, const struct driver_used *used, unsigned count)
 		buf.gpa = guest_gpa(g, used[i].token);
 		driver_ring_add(g->rx, &buf, 0, 1, used[i].token);
 	}
-	guest_publish(g, g->rx);
+	driver_ring_publish(g->rx);
 }
 
 static unsigned
@@ -220,7 +220,7 @@ send_any(struct endpoint *e, unsigned count)
 	if (!n)
 		return 0;
 	e->tally.sent += n;
-	guest_publish(g, g->tx);
+	driver_ring_publish(g->tx);
 	return n;
 }
 

@@ -28,7 +28,7 @@ INLINE void
 post(struct guest *g, uint8_t *const *buffers, unsigned count)
 {
 	driver_burst_add(g->rx, buffers, NULL, count, to_gpa(g), g->pool.size, true);
-	guest_publish(g, g->rx);
+	driver_ring_publish(g->rx);
 }
 
 /* ---- one direction of a path, in registers as far as they go ---- */
@@ -247,6 +247,7 @@ burst_read(struct endpoint *e, struct burst *b, bool answer, const struct varian
 	unsigned i = 0;
 
 	prefetch_frames(b->buffers, b->count, e->in_shapes[0].tail, v);
+	driver_burst_prefetch(answer ? e->guest->tx : e->guest->rx, b->count);
 	b->good = 0;
 	for (;;) {
 		unsigned run = read_run(e, b->buffers + i, b->lengths + i, b->count - i, answer, v);
@@ -287,17 +288,19 @@ INLINE unsigned
 give_back_burst(struct endpoint *e, const struct variant v)
 {
 	struct guest *g = e->guest;
+	unsigned room = driver_ring_free(g->tx);
 	struct burst b;
 
-	b.count = driver_burst_collect(g->rx, b.buffers, b.lengths, e->burst);
+	/* The switch may have sent frames and not said so yet: then the ring is full meanwhile. */
+	b.count = driver_burst_collect(
+		g->rx, b.buffers, b.lengths, room < e->burst ? room : e->burst);
 	if (!b.count)
 		return 0;
 	burst_read(e, &b, true, v);
 	burst_count(e, &b, v);
-	/* At most twice the frames of a guest are on the way, and the ring holds those. */
 	e->tally.sent += driver_burst_add(g->tx, b.buffers, v.mixed ? b.lengths : NULL, b.good,
 		to_gpa(g), FRAME_AT + e->out_shapes[0].length, false);
-	guest_publish(g, g->tx);
+	driver_ring_publish(g->tx);
 	if (b.good < b.count)
 		post(g, b.buffers + b.good, b.count - b.good);
 	return b.count;
@@ -349,7 +352,7 @@ send_burst(struct endpoint *e, unsigned count, const struct variant v)
 	e->tally.sent += count;
 	driver_burst_add(g->tx, b.buffers, v.mixed ? b.lengths : NULL, count, to_gpa(g),
 		FRAME_AT + e->out_shapes[0].length, false);
-	guest_publish(g, g->tx);
+	driver_ring_publish(g->tx);
 	return count;
 }
 
@@ -363,6 +366,7 @@ reclaim(struct endpoint *e, bool back)
 	if (!n)
 		return;
 	if (back) {
+		driver_burst_prefetch(g->rx, n);
 		posted = driver_ring_free(g->rx);
 		posted = posted < n ? posted : n;
 	}

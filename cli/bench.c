@@ -159,7 +159,7 @@ run_cases(struct job *job, struct err *err)
 	const struct bench_options *o = &job->options;
 	struct bench_result *result = malloc(sizeof(*result));
 	int rc = result ? 0 : err_set(err, -ENOMEM, "out of memory");
-	int verdict = 0;
+	struct err verdict = {0}; /* of the first size with a fault */
 
 	for (unsigned i = 0; i < o->size_count && !rc; i++) {
 		struct err fault;
@@ -168,15 +168,19 @@ run_cases(struct job *job, struct err *err)
 		rc = bench_run_case(&job->run, o->sizes[i], result, err);
 		if (rc)
 			break;
-		rc = report_add(job->report, result, (double)job->machine.tsc_hz);
-		if (bench_result_verdict(result, &fault) && !verdict) {
-			verdict = fault.code;
-			err_set(err, verdict, "size %s: %s",
-				bench_size_text(o->sizes[i], size, sizeof(size)), fault.text);
+		rc = report_add(job->report, result);
+		if (rc)
+			err_set(err, rc, "out of memory");
+		if (bench_result_verdict(result, &fault) && !verdict.code) {
+			verdict = fault;
+			err_prefix(&verdict, "size %s",
+				bench_size_text(o->sizes[i], size, sizeof(size)));
 		}
 	}
 	free(result);
-	return rc ? rc : verdict;
+	if (!rc && verdict.code)
+		*err = verdict;
+	return rc ? rc : verdict.code;
 }
 
 static void

@@ -298,6 +298,19 @@ driver_burst_collect_packed_batch(struct driver_ring *ring, uint8_t **tokens, un
 /* ---- all ---- */
 
 /*
+ * The next `count` descriptors will be written: their lines are fetched from the device's cache
+ * meanwhile.
+ */
+static inline void
+driver_burst_prefetch(const struct driver_ring *ring, unsigned count)
+{
+	unsigned at = ring->next;
+
+	for (unsigned i = 0; i < count; i += 64 / sizeof(struct virtq_desc))
+		__builtin_prefetch(&ring->desc[driver_burst_after(ring, at, i)], 1);
+}
+
+/*
  * Adds buffers of lens[i] bytes, or of `len` bytes each when lens is NULL; as many as there is room
  * for, and returns how many.
  */

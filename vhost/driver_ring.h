@@ -128,6 +128,15 @@ driver_ring_needs_kick(struct driver_ring *ring)
 	return ring->packed ? driver_packed_needs_kick(ring) : driver_split_needs_kick(ring);
 }
 
+/* The same where a full memory barrier stands between the publication and this call. */
+static inline bool
+driver_ring_needs_kick_fenced(struct driver_ring *ring)
+{
+	if (!ring->added)
+		return false;
+	return ring->packed ? driver_packed_needs_kick(ring) : driver_split_needs_kick(ring);
+}
+
 /* Takes back up to max chains that the device has finished with. */
 static inline unsigned
 driver_ring_collect(struct driver_ring *ring, struct driver_used *used, unsigned max)

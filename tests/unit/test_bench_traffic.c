@@ -25,6 +25,7 @@ struct setup {
 	uint16_t vlans, ring_size;
 	enum frame_kind kind;
 	unsigned rounds; /* 0 = 300 */
+	unsigned lag;    /* of the loopback */
 };
 
 struct bench {
@@ -95,6 +96,7 @@ bench_open(const struct setup *s)
 		open_guest(b, s, i);
 	loopback_init(
 		b->loopback, (struct guest *const[]){b->endpoints[0].guest, b->endpoints[1].guest});
+	b->loopback->lag = s->lag;
 	b->rounds = s->rounds ? s->rounds : 300;
 	*b->traffic = (struct traffic){.endpoints = b->endpoints,
 		.count = 2,
@@ -300,6 +302,19 @@ test_by_the_clock(void **state)
 		.size = 20000, .open = true, .mergeable = true, .kind = FRAME_TSO, .rounds = 100});
 }
 
+/* A switch that delivers at once and gives buffers back late. */
+static void
+test_late_completion(void **state)
+{
+	static const unsigned lags[] = {2, 7, 40};
+
+	for (unsigned i = 0; i < 3; i++) {
+		for_each_ring(&(struct setup){.size = 64, .lag = lags[i], .ring_size = 64});
+		for_each_ring(&(struct setup){.imix = true, .lag = lags[i], .ring_size = 64});
+		for_each_ring(&(struct setup){.size = 300, .full = true, .lag = lags[i]});
+	}
+}
+
 static void
 test_odd_ring_sizes(void **state)
 {
@@ -461,6 +476,7 @@ main(void)
 		cmocka_unit_test(test_mixed_lengths),
 		cmocka_unit_test(test_full_verification),
 		cmocka_unit_test(test_by_the_clock),
+		cmocka_unit_test(test_late_completion),
 		cmocka_unit_test(test_odd_ring_sizes),
 		cmocka_unit_test(test_loss_is_noticed),
 		cmocka_unit_test(test_repetition_is_noticed),
