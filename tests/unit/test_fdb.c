@@ -651,8 +651,10 @@ resident_kib(void)
 static void
 test_empty_costs_nothing(void **state)
 {
-	if (SANITIZED)
-		skip(); /* shadow memory counts as resident */
+	if (SANITIZED) {
+		print_message("skipped: the shadow memory of the sanitizer counts as resident\n");
+		skip();
+	}
 	long before = resident_kib();
 	struct fdb *fdbs[32];
 

@@ -916,8 +916,10 @@ static void
 test_move_armed(void **state)
 {
 	(void)state;
-	if (datapath_worker_count() < 2)
+	if (datapath_worker_count() < 2) {
+		print_message("skipped: needs two CPUs\n");
 		skip();
+	}
 	watched_open();
 	for (unsigned i = 1; i < 3; i++)
 		assert_int_equal(datapath_queue_move(&watched[i].port, 0, 1, NULL), 0);

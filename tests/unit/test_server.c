@@ -537,8 +537,10 @@ peers_are_told_apart(void **state)
 	(void)state;
 	expect(fd, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"whoami\"}", "true");
 	close(fd);
-	if (geteuid() != 0)
+	if (geteuid() != 0) {
+		print_message("skipped: needs root\n");
 		skip();
+	}
 	as_user(12345, "true");
 	as_user(54321, "false");
 }

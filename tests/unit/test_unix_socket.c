@@ -241,8 +241,10 @@ owner_and_mode(void **state)
 	struct stat st;
 
 	(void)state;
-	if (geteuid() != 0)
+	if (geteuid() != 0) {
+		print_message("skipped: needs root\n");
 		skip();
+	}
 	assert_int_equal(unix_socket_listen(&s, &options, &err), 0);
 	assert_int_equal(stat(s.path, &st), 0);
 	assert_int_equal(st.st_gid, 12345);
@@ -310,8 +312,10 @@ ordinary_user(void **state)
 	struct err err;
 
 	(void)state;
-	if (geteuid() != 0)
+	if (geteuid() != 0) {
+		print_message("skipped: needs root\n");
 		skip();
+	}
 	assert_int_equal(chmod(directory, 0755), 0);
 	assert_int_equal(as_user(user_cannot_write), 0);
 	assert_int_equal(chmod(directory, 0777), 0);
@@ -350,8 +354,10 @@ supplementary_group_is_seen(void **state)
 	pid_t pid;
 
 	(void)state;
-	if (geteuid() != 0)
+	if (geteuid() != 0) {
+		print_message("skipped: needs root\n");
 		skip();
+	}
 	assert_int_equal(chmod(directory, 0755), 0);
 	assert_int_equal(unix_socket_listen(&group_socket, &options, &err), 0);
 	pid = fork();
