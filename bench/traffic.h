@@ -84,10 +84,10 @@ struct phase {
 	unsigned window; /* closed: frames on the way of each guest that sends */
 	/* Open: TSC cycles after the end in which frames that were due before may still leave. */
 	uint64_t grace;
-	uint64_t quiet;   /* TSC cycles without a frame after which what is missing is lost */
-	uint64_t frames;  /* open: end after so many of each guest; 0 = by time */
-	uint8_t run;      /* marks the frames of the phase */
-	bool latency;     /* open: record it */
+	uint64_t quiet;  /* TSC cycles without a frame after which what is missing is lost */
+	uint64_t frames; /* open: end after so many of each guest; 0 = by time */
+	uint8_t run;     /* marks the frames of the phase */
+	bool latency;    /* open: record it */
 	bool full_rounds; /* record the cycles of rounds in which guests found whole bursts or nothing */
 	uint64_t tsc_hz;
 };
