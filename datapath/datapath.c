@@ -353,6 +353,7 @@ datapath_dispatch(void)
 			sum += n;
 		} while (n && sum < DISPATCH_EVENTS);
 		more |= !rte_ring_empty(ring);
+		more |= punt_dispatch(datapath.workers[i]->punt);
 	}
 	if (more) {
 		word = 1;
@@ -365,6 +366,16 @@ void
 datapath_tick(void)
 {
 	topology_age(datapath_now_s());
+}
+
+uint64_t
+punt_lost(enum punt_reason reason)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < datapath.worker_count; i++)
+		sum += punt_ring_lost(datapath.workers[i]->punt, reason);
+	return sum;
 }
 
 uint64_t

@@ -102,6 +102,12 @@ void datapath_port_flush(struct port *port);
  */
 #define DATAPATH_INJECT_MAX 128
 int datapath_inject(struct port *port, const uint8_t *bytes, unsigned len);
+/*
+ * Sends an untagged frame of this length out of one port, in the form that the port gives to frames
+ * of the VLAN (0 = none, ..4094).  It is not sent when the port does not carry the VLAN or is down.
+ * -EAGAIN as above.
+ */
+int datapath_send(struct port *port, unsigned vlan, const uint8_t *bytes, unsigned len);
 /* Sum over the workers. */
 void datapath_port_counters(const struct port *port, struct port_counters *sum);
 

@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "datapath/classify.h"
 #include "datapath/decide.h"
 #include "datapath/deliver.h"
 #include "datapath/forward.h"
@@ -113,6 +114,22 @@ forward_abort(struct worker *w, const void *address)
 	}
 }
 
+/* The burst's only frame is for one port, if that carries its VLAN. */
+static void
+send_out(struct worker *w, const struct snapshot_port *out, struct frame *f, uint16_t vlan)
+{
+	struct frame_list *list = &w->lists[out->port->index];
+
+	f->vlan = vlan;
+	f->tag_type = out->vlan_mode == VLAN_DOT1Q_TUNNEL ? out->qinq_ethtype : ETHERTYPE_VLAN;
+	if (!out->bridge || !classify_sends(out, f))
+		return;
+	list->index[0] = 0;
+	list->count = 1;
+	w->list_ports[0] = out->port->index;
+	w->list_count = 1;
+}
+
 unsigned
 forward_injected(struct worker *w)
 {
@@ -133,8 +150,12 @@ forward_injected(struct worker *w)
 	f->head_len = inject.len;
 	memcpy(f->data, inject.bytes, inject.len);
 	burst->count = 1;
+	burst->segs_used = 0;
 	burst->bytes = inject.len;
-	forward_decide(w, in, &in->port->counters[w->id]);
+	if (inject.out_vlan >= 0)
+		send_out(w, in, f, (uint16_t)inject.out_vlan);
+	else
+		forward_decide(w, in, &in->port->counters[w->id]);
 	deliver_burst(w);
 	return 1;
 }

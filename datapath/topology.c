@@ -145,6 +145,14 @@ topology_port(unsigned index)
 	return index < PORT_MAX ? topology.ports[index].port : NULL;
 }
 
+struct port *
+topology_port_of(unsigned index, uint32_t generation)
+{
+	struct port *port = topology_port(index);
+
+	return port && topology.ports[index].generation == generation ? port : NULL;
+}
+
 /* The worker with the fewest queues. */
 static unsigned
 idlest_worker(void)
@@ -291,17 +299,31 @@ datapath_port_flush(struct port *port)
 	flush_port(topology.ports[port->index].settings.bridge, port->index, false);
 }
 
-int
-datapath_inject(struct port *port, const uint8_t *bytes, unsigned len)
+static int
+inject_frame(struct port *port, const uint8_t *bytes, unsigned len, int out_vlan)
 {
 	const struct port_slot *slot = &topology.ports[port->index];
-	struct worker_inject inject = {
-		.generation = slot->generation, .port = port->index, .len = (uint16_t)len};
+	struct worker_inject inject = {.generation = slot->generation,
+		.port = port->index,
+		.len = (uint16_t)len,
+		.out_vlan = (int16_t)out_vlan};
 
 	if (len < FRAME_LEN_MIN || len > DATAPATH_INJECT_MAX)
 		return -EINVAL;
 	memcpy(inject.bytes, bytes, len);
 	return datapath_worker_inject(slot->worker[0], &inject);
+}
+
+int
+datapath_inject(struct port *port, const uint8_t *bytes, unsigned len)
+{
+	return inject_frame(port, bytes, len, -1);
+}
+
+int
+datapath_send(struct port *port, unsigned vlan, const uint8_t *bytes, unsigned len)
+{
+	return vlan < VLAN_COUNT - 1 ? inject_frame(port, bytes, len, (int)vlan) : -EINVAL;
 }
 
 void

@@ -41,6 +41,8 @@ void topology_stop(struct snapshot *last);
 void topology_learn(unsigned port, uint32_t generation, fdb_key key, uint32_t now_s);
 void topology_age(uint32_t now_s);
 struct port *topology_port(unsigned index); /* NULL = free */
+/* NULL when the place is free or taken by another since. */
+struct port *topology_port_of(unsigned index, uint32_t generation);
 
 /* A snapshot of what stands in the topology; NULL = no memory. */
 struct snapshot *snapshot_build(const struct topology *topology);

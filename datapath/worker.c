@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -360,7 +361,9 @@ worker_start(struct worker *w)
 	w->inject = rte_ring_create_elem(name, sizeof(struct worker_inject), WORKER_INJECT,
 		SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	r = -ENOMEM;
-	if (!w->events || !w->handoff || !w->inject || offload_create(&w->offload))
+	w->pull = malloc(sizeof(*w->pull));
+	if (!w->events || !w->handoff || !w->inject || !w->pull || punt_ring_create(&w->punt) ||
+		offload_create(&w->offload))
 		goto fail;
 	/* Pinned from its first instruction on: the CPU it was made on may be busy. */
 	CPU_ZERO(&cpus);
@@ -375,6 +378,8 @@ worker_start(struct worker *w)
 fail:
 	offload_destroy(w->offload);
 	w->offload = NULL;
+	punt_ring_destroy(w->punt);
+	free(w->pull);
 	rte_ring_free(w->events);
 	rte_ring_free(w->handoff);
 	rte_ring_free(w->inject);
@@ -396,6 +401,8 @@ worker_stop(struct worker *w)
 	while (rte_ring_dequeue(w->handoff, (void **)&m) == 0)
 		rte_pktmbuf_free(m);
 	offload_destroy(w->offload);
+	punt_ring_destroy(w->punt);
+	free(w->pull);
 	rte_ring_free(w->events);
 	rte_ring_free(w->handoff);
 	rte_ring_free(w->inject);

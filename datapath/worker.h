@@ -18,6 +18,8 @@
 
 #include "datapath/frame.h"
 #include "datapath/offload.h"
+#include "datapath/pull.h"
+#include "datapath/punt.h"
 #include "datapath/snapshot.h"
 #include "lib/fault.h"
 
@@ -39,6 +41,7 @@ struct worker_inject {
 	uint32_t generation; /* of the port it seems to come from */
 	uint16_t port;
 	uint16_t len;
+	int16_t out_vlan; /* >= 0: to be sent out of the port in this VLAN */
 	uint8_t bytes[DATAPATH_INJECT_MAX];
 };
 
@@ -70,6 +73,8 @@ struct worker {
 	int control_fd; /* eventfd of the control thread */
 	pthread_t thread;
 	struct offload *offload;
+	struct pull *pull;      /* private copies of long beginnings */
+	struct punt_ring *punt; /* frames for the control thread */
 
 	/* written by others */
 	atomic_bool stop __attribute__((aligned(64)));
