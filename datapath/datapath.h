@@ -71,6 +71,17 @@ enum vlan_mode {
 
 enum priority_tags { PRIORITY_TAGS_NEVER, PRIORITY_TAGS_IF_NONZERO, PRIORITY_TAGS_ALWAYS };
 
+/* 0 = no limit; bursts are what may be saved up, and more than any frame. */
+struct port_rate {
+	uint64_t bits;    /* per second */
+	uint64_t burst;   /* bytes; 0 = RATE_BURST_MS of the rate */
+	uint32_t packets; /* per second */
+};
+
+#define RATE_BURST_MIN   131072 /* bytes: a frame of 64 KiB, cut into segments of 128 bytes */
+#define RATE_PACKETS_MIN 512    /* and the number of its segments */
+#define RATE_BURST_MS    20
+
 struct port_settings {
 	int bridge; /* -1 = none: everything received is dropped as DETACHED */
 	enum vlan_mode vlan_mode;
@@ -85,6 +96,8 @@ struct port_settings {
 	struct mac mac;
 	uint32_t mac_limit; /* most learnt addresses; UINT32_MAX = no limit */
 	uint32_t storm_pps; /* broadcast, multicast, unknown unicast received; 0 = no limit */
+	bool isolated;      /* exchanges frames with ports that are not isolated only */
+	struct port_rate in_rate, out_rate; /* what may be received from it and sent to it */
 };
 
 /* Publishes the port (contract step 2).  -ENOSPC when PORT_MAX ports exist. */

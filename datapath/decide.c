@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
+#include "datapath/check.h"
 #include "datapath/classify.h"
 #include "datapath/decide.h"
 
@@ -190,6 +191,33 @@ find_port(const struct worker *w, const struct snapshot_port *in, uint64_t hash,
 	return value;
 }
 
+/* Leaves of the frames that may enter those that the port's checks let pass. */
+static void
+decide_checked(struct worker *w, const struct snapshot_port *in, struct lookups *l)
+{
+	uint64_t frames = 0, source_hash = 0, target_hash = 0;
+	unsigned kept = 0;
+
+	for (unsigned n = 0; n < l->count; n++)
+		frames |= UINT64_C(1) << l->index[n];
+	frames = checks_in(w, in, frames);
+	for (unsigned n = 0; n < l->count; n++) {
+		/* What is kept may be a run whose first frame is not. */
+		if (!n || l->source[n] != l->source[n - 1])
+			source_hash = l->source_hash[n];
+		if (!n || l->target[n] != l->target[n - 1])
+			target_hash = l->target_hash[n];
+		if (!(frames >> l->index[n] & 1))
+			continue;
+		l->source[kept] = l->source[n];
+		l->target[kept] = l->target[n];
+		l->source_hash[kept] = source_hash;
+		l->target_hash[kept] = target_hash;
+		l->index[kept++] = l->index[n];
+	}
+	l->count = kept;
+}
+
 void
 decide_burst(struct worker *w, const struct snapshot_port *in, struct port_counters *counters)
 {
@@ -199,6 +227,8 @@ decide_burst(struct worker *w, const struct snapshot_port *in, struct port_count
 	struct lookups l;
 
 	decide_entry(w, in, &l, counters);
+	if (UNLIKELY(in->in_checks))
+		decide_checked(w, in, &l);
 	for (unsigned n = 0; n < l.count; n++) {
 		unsigned i = l.index[n];
 		const struct frame *f = &w->burst.frames[i];

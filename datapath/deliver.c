@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "datapath/check.h"
 #include "datapath/classify.h"
 #include "datapath/deliver.h"
 #include "datapath/handoff.h"
@@ -73,6 +74,22 @@ send_completed(struct worker *w, const struct snapshot_port *out, const struct f
 	}
 }
 
+/* Leaves of a list the frames that the port's checks let pass. */
+static void
+deliver_checked(struct worker *w, const struct snapshot_port *out, struct frame_list *list)
+{
+	uint64_t frames = 0;
+
+	for (unsigned k = 0; k < list->count; k++) {
+		classify_form(out, &w->burst.frames[list->index[k]]);
+		frames |= UINT64_C(1) << list->index[k];
+	}
+	frames = checks_out(w, out, frames);
+	list->count = 0;
+	while (frames)
+		list->index[list->count++] = (uint8_t)check_next(&frames);
+}
+
 /* Second pass, for one destination. */
 static void
 deliver_list(struct worker *w, const struct snapshot_port *out, struct frame_list *list)
@@ -90,6 +107,8 @@ deliver_list(struct worker *w, const struct snapshot_port *out, struct frame_lis
 		list->count = 0;
 		return;
 	}
+	if (UNLIKELY(out->out_checks))
+		deliver_checked(w, out, list);
 	for (unsigned k = 0; k < list->count; k++) {
 		unsigned i = list->index[k];
 		struct frame *f = &frames[i];

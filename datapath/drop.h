@@ -20,11 +20,14 @@
 	X(VLAN_MALFORMED, IN, "the VLAN tag is cut off or says 4095")                          \
 	X(VLAN_DENIED, IN, "the port does not carry this VLAN")                                \
 	X(MAC_LOCK, IN, "the source address is not the port's own")                            \
+	X(RATE_IN, IN, "over the rate at which the port may send")                             \
 	X(STORM, IN, "over the port's limit of broadcast, multicast and unknown unicast")      \
 	X(HAIRPIN, IN, "the destination is behind the port it came from")                      \
 	X(NO_MEMBER, IN, "no other port of the bridge carries this VLAN")                      \
 	X(DETACHED, IN, "the port belongs to no bridge")                                       \
 	X(PORT_DOWN, OUT, "the destination port is down")                                      \
+	X(ISOLATED, OUT, "source and destination are isolated ports")                          \
+	X(RATE_OUT, OUT, "over the rate at which the port may receive")                        \
 	X(NO_BUFFER, OUT, "the receiving guest has no free buffer")                            \
 	X(BUFFER_TOO_SMALL, OUT, "the receiving guest's buffers cannot hold the frame")        \
 	X(BAD_BUFFER, OUT, "the receiving guest's descriptor chain breaks the virtio rules")   \

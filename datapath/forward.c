@@ -43,6 +43,7 @@ forward_decide(struct worker *w, const struct snapshot_port *in, struct port_cou
 {
 	const struct burst *burst = &w->burst;
 
+	w->source = in;
 	counters->rx_packets += burst->count;
 	counters->rx_bytes += burst->bytes;
 	if (LIKELY(in->bridge != NULL))

@@ -5,6 +5,7 @@
 
 #include <rte_common.h>
 
+#include "datapath/check.h"
 #include "datapath/classify.h"
 #include "datapath/topology.h"
 
@@ -36,6 +37,36 @@ port_slots(const struct topology *t)
 }
 
 static void
+describe_rate(struct snapshot_rate *r, const struct port_rate *set, struct rate_meters *meters)
+{
+	uint64_t saved = set->bits / 8 * RATE_BURST_MS / 1000;
+	struct rte_meter_srtcm_params bytes = {
+		.cir = set->bits / 8, .cbs = set->burst ? set->burst : saved};
+	struct rte_meter_srtcm_params packets = {
+		.cir = set->packets, .cbs = (uint64_t)set->packets * RATE_BURST_MS / 1000};
+
+	if (bytes.cbs < RATE_BURST_MIN)
+		bytes.cbs = RATE_BURST_MIN;
+	if (packets.cbs < RATE_PACKETS_MIN)
+		packets.cbs = RATE_PACKETS_MIN;
+	r->meters = meters;
+	r->limit_bytes = bytes.cir && !rte_meter_srtcm_profile_config(&r->bytes, &bytes);
+	r->limit_packets = packets.cir && !rte_meter_srtcm_profile_config(&r->packets, &packets);
+}
+
+/* Which checks the port's settings ask for. */
+static void
+describe_checks(struct snapshot_port *p)
+{
+	if (p->in_rate.limit_bytes || p->in_rate.limit_packets)
+		p->in_checks |= CHECK_IN_POLICE;
+	if (p->isolated)
+		p->out_checks |= CHECK_OUT_ISOLATE;
+	if (p->out_rate.limit_bytes || p->out_rate.limit_packets)
+		p->out_checks |= CHECK_OUT_POLICE;
+}
+
+static void
 describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snapshot *s)
 {
 	const struct port_settings *set = &slot->settings;
@@ -62,6 +93,10 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	memcpy(p->tx_worker, slot->worker, sizeof(p->tx_worker));
 	p->tx_held = slot->held;
 	p->tx_last = slot->last;
+	p->isolated = set->isolated;
+	describe_rate(&p->in_rate, &set->in_rate, &slot->meters[0]);
+	describe_rate(&p->out_rate, &set->out_rate, &slot->meters[1]);
+	describe_checks(p);
 }
 
 static int

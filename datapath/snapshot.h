@@ -12,6 +12,7 @@
 #include <rte_meter.h>
 
 #include "datapath/datapath.h"
+#include "datapath/meter.h"
 
 struct snapshot_bridge {
 	struct fdb *fdb; /* NULL = free slot */
@@ -20,6 +21,18 @@ struct snapshot_bridge {
 	struct vlan_set flood_vlans;
 	uint16_t member_count;
 	const uint16_t *members; /* port indexes */
+};
+
+/* The buckets of one direction of a port, written by workers; they live as long as the port. */
+struct rate_meters {
+	struct meter bytes, packets;
+};
+
+/* What a port may send or receive. */
+struct snapshot_rate {
+	bool limit_bytes, limit_packets;
+	struct rate_meters *meters;
+	struct rte_meter_srtcm_profile bytes, packets;
 };
 
 struct snapshot_port {
@@ -36,12 +49,15 @@ struct snapshot_port {
 	bool drop_reserved, mac_lock;
 	bool storm;
 	struct mac mac;
+	bool isolated;                      /* talks to ports that are not */
+	uint32_t in_checks, out_checks;     /* CHECK_IN_..., CHECK_OUT_... (datapath/check.h) */
 	uint8_t tx_worker[PORT_QUEUES_MAX]; /* owner of each transmit queue */
 	uint32_t
 		tx_held; /* queues on their way: only tx_last writes what was handed to it before */
 	uint8_t tx_last; /* the worker they leave */
 	struct vlan_set trunks, cvlans;
 	struct rte_meter_srtcm_profile storm_profile; /* one token per frame */
+	struct snapshot_rate in_rate, out_rate;
 };
 
 struct snapshot_poll {

@@ -188,6 +188,7 @@ int
 datapath_port_add(struct port *port, const struct port_settings *settings, struct err *err)
 {
 	struct port_slot *slot;
+	struct rate_meters *meters;
 	unsigned p = 0;
 	size_t size = topology.workers * sizeof(*port->counters);
 	int r = need_pool(err);
@@ -202,6 +203,14 @@ datapath_port_add(struct port *port, const struct port_settings *settings, struc
 	if (!port->counters)
 		return err_set(err, -ENOMEM, "no memory for the port's counters");
 	memset(port->counters, 0, size);
+	meters = aligned_alloc(alignof(*meters), 2 * sizeof(*meters));
+	if (!meters) {
+		free(port->counters);
+		return err_set(err, -ENOMEM, "no memory for the port's meters");
+	}
+	memset(meters, 0, 2 * sizeof(*meters));
+	for (unsigned m = 0; m < 2; m++)
+		meters[m].bytes.tokens = meters[m].packets.tokens = METER_FULL;
 	port->index = (uint16_t)p;
 
 	slot = &topology.ports[p];
@@ -209,6 +218,7 @@ datapath_port_add(struct port *port, const struct port_settings *settings, struc
 	slot->settings = *settings;
 	slot->generation = ++topology.generation;
 	slot->port = port;
+	slot->meters = meters;
 	for (unsigned q = 0; q < PORT_QUEUES_MAX; q++)
 		slot->worker[q] =
 			(uint8_t)(q < port->rx_queues ? idlest_worker() : q % topology.workers);
@@ -217,8 +227,10 @@ datapath_port_add(struct port *port, const struct port_settings *settings, struc
 	r = publish();
 	if (r) {
 		slot->port = NULL;
-		if (r != -ETIMEDOUT)
+		if (r != -ETIMEDOUT) {
 			free(port->counters);
+			free(meters);
+		}
 		port->counters = NULL;
 		return publish_error(err, r);
 	}
@@ -271,9 +283,12 @@ datapath_port_del(struct port *port)
 		if (clock_ns() > end)
 			abort();
 	flush_port(slot->settings.bridge, port->index, true);
-	if (!r)
+	if (!r) {
 		free(port->counters);
+		free(slot->meters);
+	}
 	port->counters = NULL;
+	slot->meters = NULL;
 }
 
 int

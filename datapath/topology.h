@@ -21,6 +21,7 @@ struct port_slot {
 	uint8_t worker[PORT_QUEUES_MAX]; /* of each queue pair */
 	uint32_t held;                   /* queue pairs on their way to another worker */
 	uint8_t last;                    /* the worker they leave */
+	struct rate_meters *meters;      /* [2]: in, out */
 };
 
 struct topology {

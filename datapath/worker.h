@@ -86,6 +86,7 @@ struct worker {
 
 	/* the worker's own */
 	const struct snapshot *now __attribute__((aligned(64))); /* this turn's */
+	const struct snapshot_port *source;                      /* of the burst under way */
 	uint64_t serial;                                         /* of the last snapshot used */
 	uint64_t tsc;                                            /* at the start of the turn */
 	uint32_t now_s;                                          /* stamp for the MAC table */

@@ -349,6 +349,79 @@ test_storm(void **state)
 	assert_in_range(got, 200, 1000);
 }
 
+/* Isolated ports reach the others, and nobody of their kind; not even by a flood. */
+static void
+test_isolated(void **state)
+{
+	uint8_t bytes[64];
+
+	(void)state;
+	introduce();
+	for (unsigned p = 0; p < 2; p++) {
+		struct port_settings s = plain_settings();
+
+		s.isolated = true;
+		assert_int_equal(datapath_port_set(&ports[p]->port, &s, NULL), 0);
+	}
+	make(bytes, group, host(0), 0xffff, 60, 1);
+	memory_port_put(ports[0], 0, bytes, 60);
+	expect(2, bytes, 60);
+	expect(3, bytes, 60);
+	make(bytes, host(1), host(0), 0xffff, 60, 2);
+	memory_port_put(ports[0], 0, bytes, 60);
+	await_drop(1, DROP_ISOLATED, 2);
+	make(bytes, host(2), host(0), 0xffff, 60, 3);
+	memory_port_put(ports[0], 0, bytes, 60);
+	expect(2, bytes, 60);
+	make(bytes, host(1), host(2), 0xffff, 60, 4);
+	memory_port_put(ports[2], 0, bytes, 60);
+	expect(1, bytes, 60);
+	for (unsigned p = 0; p < PORTS; p++)
+		expect_nothing(p);
+}
+
+/*
+ * Of a burst of runs some frames are over the limit: those that pass go where they should, and what
+ * is refused is not learnt.
+ */
+static void
+test_policed(void **state)
+{
+	struct port_settings s = plain_settings();
+	struct fdb_counts counts;
+	struct port_counters c;
+	uint8_t bytes[1500];
+	unsigned got = 0, first = 0;
+
+	(void)state;
+	introduce();
+	s.in_rate = (struct port_rate){.bits = 8, .packets = 0};
+	assert_int_equal(datapath_port_set(&ports[0]->port, &s, NULL), 0);
+	/* The bucket holds 131072 bytes, and gets one more in a second. */
+	for (unsigned i = 0; i < 120; i++) {
+		make(bytes, host(1 + i / 2 % 3), host(0), 0xffff, 1500, i);
+		memory_port_put(ports[0], 0, bytes, 1500);
+	}
+	await_drop(0, DROP_RATE_IN, 120 - RATE_BURST_MIN / 1500);
+	make(bytes, host(1), host(99), 0xffff, 1500, 1);
+	memory_port_put(ports[0], 0, bytes, 1500);
+	await_drop(0, DROP_RATE_IN, 121 - RATE_BURST_MIN / 1500);
+	for (unsigned p = 1; p < PORTS; p++)
+		for (struct memory_frame *m; (m = memory_port_get(ports[p], QUIET_MS)); got++) {
+			assert_memory_equal(m->bytes, host(p).b, MAC_LEN);
+			first += p == 1;
+			free(m);
+		}
+	assert_int_equal(got, RATE_BURST_MIN / 1500);
+	assert_in_range(first, got / 3 - 2, got / 3 + 2);
+	datapath_port_counters(&ports[0]->port, &c);
+	assert_int_equal(c.rx_packets, c.rx_forwarded + c.rx_flooded + c.drops[DROP_RATE_IN]);
+	datapath_dispatch();
+	await_entries(PORTS);
+	fdb_get_counts(datapath_bridge_fdb(bridge), &counts);
+	assert_int_equal(counts.entries, PORTS);
+}
+
 /* What a port of a mode makes of a frame: VLAN rows after ovs-vswitchd.conf.db(5), "vlan_mode". */
 #define NONE 0xffff /* untagged */
 #define LOST 0xfffe /* does not arrive */
@@ -1009,6 +1082,8 @@ main(void)
 		TEST(test_zero_destination),
 		TEST(test_drops),
 		TEST(test_storm),
+		TEST(test_isolated),
+		TEST(test_policed),
 		TEST(test_vlan_modes),
 		TEST(test_tunnel_tags),
 		TEST(test_offload_shift),
