@@ -79,6 +79,41 @@ port_config_vlan_mode(const struct port_config *port)
 enum { PROFILE_DEFAULT, PROFILE_OPEN, PROFILE_VM };
 enum { MODE_SERVER, MODE_CLIENT };
 
+/* A virtual machine, its network cards and its disks: launcher/definition.h. */
+#define CONFIG_VM_NETS_MAX  16
+#define CONFIG_VM_DISKS_MAX 16
+
+struct vm_settings {
+	char name[CONFIG_NAME_SIZE];
+	char kernel[CONFIG_FILE_SIZE], initrd[CONFIG_FILE_SIZE];
+	char append[2048];
+	uint32_t cpus;
+	uint64_t memory; /* bytes */
+	bool hugepages, prefault;
+	int engine;    /* ENGINE_... */
+	int on_reboot; /* ON_REBOOT_... */
+};
+
+struct net_settings {
+	char bridge[CONFIG_NAME_SIZE];
+	char socket[CONFIG_PATH_SIZE];
+	bool server;
+	struct mac mac;
+	uint32_t queues;
+	uint32_t mtu; /* 0 = not set */
+	int vlan_mode, tag;
+	struct vlan_set trunks;
+	int profile;
+};
+
+struct disk_settings {
+	char file[CONFIG_FILE_SIZE];
+	bool ro;
+};
+
+enum { ENGINE_AUTO, ENGINE_KVM, ENGINE_QEMU };
+enum { ON_REBOOT_RESTART, ON_REBOOT_STOP };
+
 /* A static entry of a bridge's MAC table. */
 struct fdb_config {
 	char bridge[CONFIG_NAME_SIZE];

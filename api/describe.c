@@ -36,6 +36,43 @@ describe_range(const struct key *key, char *buffer, size_t size)
 		key->unit ? " " : "", key->unit ? key->unit : "");
 }
 
+/* 1024 is "1K". */
+static void
+describe_size(uint64_t bytes, char *buffer, size_t size)
+{
+	static const char units[] = "\0KMGT";
+	unsigned unit = 0;
+
+	while (bytes && bytes % 1024 == 0 && unit < sizeof(units) - 2) {
+		bytes /= 1024;
+		unit++;
+	}
+	snprintf(buffer, size, "%" PRIu64 "%.1s", bytes, &units[unit]);
+}
+
+static void
+describe_sizes(const struct key *key, char *buffer, size_t size)
+{
+	char least[32], most[32];
+
+	describe_size((uint64_t)key->min, least, sizeof(least));
+	describe_size((uint64_t)key->max, most, sizeof(most));
+	snprintf(buffer, size, "a size %s..%s", least, most);
+}
+
+static void
+describe_item(const struct noun *item, char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	for (unsigned i = 0; i < item->key_count && used < size; i++)
+		used += (size_t)snprintf(
+			buffer + used, size - used, "%s%s=", i ? ", " : "", item->keys[i].name);
+	if (used < size)
+		snprintf(buffer + used, size - used, " with commas between; again for each %s",
+			item->name);
+}
+
 char *
 key_describe(const struct key *key, char *buffer, size_t size)
 {
@@ -73,6 +110,12 @@ key_describe(const struct key *key, char *buffer, size_t size)
 	case VALUE_VLANS:
 		snprintf(buffer, size, "VLANs 0..4094 like 1,5,100-200");
 		break;
+	case VALUE_SIZE:
+		describe_sizes(key, buffer, size);
+		break;
+	case VALUE_LIST:
+		describe_item(key->item, buffer, size);
+		break;
 	case VALUE_TEXT:
 		snprintf(buffer, size, "a file, or - for standard input");
 		break;
@@ -106,6 +149,10 @@ type_name(enum value_type type)
 		return "mac";
 	case VALUE_VLANS:
 		return "vlans";
+	case VALUE_SIZE:
+		return "size";
+	case VALUE_LIST:
+		return "list";
 	}
 	return "string";
 }
@@ -137,7 +184,8 @@ value_describe(const struct key *key)
 
 	set_member(o, "name", json_string(key->name));
 	set_member(o, "type", json_string(type_name(key->type)));
-	if (key->type == VALUE_U32 || key->type == VALUE_INT || key->type == VALUE_OCTAL) {
+	if (key->type == VALUE_U32 || key->type == VALUE_INT || key->type == VALUE_OCTAL ||
+		key->type == VALUE_SIZE) {
 		set_member(o, "min", json_integer(key->min));
 		set_member(o, "max", json_integer(key->max));
 	}
@@ -146,6 +194,7 @@ value_describe(const struct key *key)
 		set_member(o, "max_length", json_integer((json_int_t)key->size - 1));
 	set_member(o, "choices", words_describe(key->choices));
 	set_member(o, "default", key->def ? json_string(key->def) : NULL);
+	set_member(o, "item", key->item ? json_string(key->item->name) : NULL);
 	set_member(o, "unit", key->unit ? json_string(key->unit) : NULL);
 	set_member(o, "port_types", words_describe(key->types));
 	set_member(o, "help", json_string(key->help));

@@ -38,6 +38,10 @@ field_store(const struct key *key, void *obj, const struct value *value)
 	case VALUE_VLANS:
 		*(struct vlan_set *)field = value->vlans;
 		break;
+	case VALUE_SIZE:
+		*(uint64_t *)field = (uint64_t)value->number;
+		break;
+	case VALUE_LIST:
 	case VALUE_TEXT:
 		break;
 	}
@@ -73,6 +77,10 @@ field_load(const struct key *key, const void *obj, struct value *value)
 	case VALUE_VLANS:
 		value->vlans = *(const struct vlan_set *)field;
 		break;
+	case VALUE_SIZE:
+		value->number = (int64_t) * (const uint64_t *)field;
+		break;
+	case VALUE_LIST:
 	case VALUE_TEXT:
 		break;
 	}
@@ -143,8 +151,15 @@ int
 schema_set(const struct key *key, void *obj, const json_t *json, struct err *err)
 {
 	struct value value;
+	json_t *list;
 	int r;
 
+	if (key->type == VALUE_LIST && json && !json_is_null(json)) {
+		list = list_canonical(key, json, err);
+		r = list ? 0 : err ? err->code : -EINVAL;
+		json_decref(list);
+		return r;
+	}
 	if (!json || json_is_null(json))
 		r = value_default(key, &value);
 	else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * keys: what can be said about a bridge, a port and a static MAC address: one row per key.
+ * keys: what can be said about a bridge, a port, a static MAC address, a virtual machine and its
+ * parts: one row per key.
  */
 #include "api/schema.h"
 
@@ -14,6 +15,12 @@
 #define BRIDGE(...) KEY(bridge_config, __VA_ARGS__)
 #define PORT(...) KEY(port_config, __VA_ARGS__)
 #define FDB(...) KEY(fdb_config, __VA_ARGS__)
+
+#define VM(...) KEY(vm_settings, __VA_ARGS__)
+#define NET(...) KEY(net_settings, __VA_ARGS__)
+#define DISK(...) KEY(disk_settings, __VA_ARGS__)
+#define LIST(name, item, help)                                                                     \
+	{ name, VALUE_LIST, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, help, item }
 
 #define TYPE_CHOICE(identifier, name, help) name " "
 #define PORT_TYPE_CHOICES PORT_TYPE_LIST(TYPE_CHOICE)
@@ -94,6 +101,58 @@ static const struct key fdb_keys[] = {
 		"the port behind which the address is"),
 };
 
+static const struct key vm_keys[] = {
+	VM(name, VALUE_NAME, KEY_IDENTITY, 0, 0, NULL, NULL, NULL, NULL,
+		"what the virtual machine is called"),
+	VM(kernel, VALUE_PATH, 0, 0, 0, NULL, NULL, NULL, NULL,
+		"the Linux kernel: a bzImage (vmlinuz) or an ELF file (vmlinux)"),
+	VM(initrd, VALUE_PATH, 0, 0, 0, NULL, NULL, NULL, NULL, "its initial file system"),
+	VM(append, VALUE_STRING, 0, 0, 0, NULL, "console=ttyS0", NULL, NULL,
+		"the command line of the kernel"),
+	VM(cpus, VALUE_U32, 0, 1, 64, NULL, "1", NULL, NULL, "number of virtual CPUs"),
+	VM(memory, VALUE_SIZE, 0, INT64_C(32) << 20, INT64_C(1) << 40, NULL, "512M", NULL, NULL,
+		"memory of the virtual machine"),
+	VM(hugepages, VALUE_BOOL, 0, 0, 0, NULL, "no", NULL, NULL, "back the memory with 2 MiB pages"),
+	VM(prefault, VALUE_BOOL, 0, 0, 0, NULL, "no", NULL, NULL,
+		"take all memory from the host at the start, not when it is used"),
+	LIST("net", &noun_net, "a network card"),
+	LIST("disk", &noun_disk, "a disk"),
+	VM(engine, VALUE_ENUM, 0, 0, 0, "auto kvm qemu", "auto", NULL, NULL,
+		"kvm: our own monitor, which needs hardware virtualisation; qemu: QEMU; auto: kvm where it "
+		"works, else qemu"),
+	VM(on_reboot, VALUE_ENUM, 0, 0, 0, "restart stop", "restart", NULL, NULL,
+		"what a reboot of the guest does: start it again in place, or end it"),
+};
+
+static const struct key net_keys[] = {
+	NET(bridge, VALUE_NAME, 0, 0, 0, NULL, NULL, NULL, NULL,
+		"the bridge of patchbayd on which the card gets a port for its time"),
+	NET(socket, VALUE_PATH, 0, 0, 0, NULL, NULL, NULL, NULL,
+		"instead of a bridge: the socket of any vhost-user back end"),
+	NET(server, VALUE_BOOL, 0, 0, 0, NULL, "no", NULL, NULL,
+		"listen on the socket, for a back end that connects to it"),
+	NET(mac, VALUE_MAC, 0, 0, 0, NULL, NULL, NULL, NULL,
+		"its address; not given: made of the virtual machine's name, always the same"),
+	NET(queues, VALUE_U32, 0, 1, 16, NULL, "1", "queue pairs", NULL, "queue pairs"),
+	NET(mtu, VALUE_U32, 0, 68, 65535, NULL, NULL, "bytes", NULL,
+		"the MTU that the guest is told"),
+	NET(vlan_mode, VALUE_ENUM, 0, 0, 0,
+		"trunk access native-tagged native-untagged dot1q-tunnel", NULL, NULL, NULL,
+		"of the port, as in `port add`"),
+	NET(tag, VALUE_INT, 0, 0, 4094, NULL, NULL, NULL, NULL, "of the port: its VLAN"),
+	NET(trunks, VALUE_VLANS, 0, 0, 0, NULL, NULL, NULL, NULL,
+		"of the port: the VLANs that it carries"),
+	NET(profile, VALUE_ENUM, 0, 0, 0, "default open vm", "default", NULL, NULL,
+		"of the port: its guards, as in `port add`"),
+};
+
+static const struct key disk_keys[] = {
+	DISK(file, VALUE_PATH, KEY_REQUIRED, 0, 0, NULL, NULL, NULL, NULL,
+		"a raw image or a block device"),
+	DISK(ro, VALUE_BOOL, 0, 0, 0, NULL, "no", NULL, NULL,
+		"read only; several virtual machines may then share it"),
+};
+
 /* clang-format on */
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -122,7 +181,32 @@ const struct noun noun_fdb = {
 	sizeof(struct fdb_config),
 };
 
-const struct noun *const nouns[] = {&noun_bridge, &noun_port, &noun_fdb};
+const struct noun noun_vm = {
+	"vm",
+	"a virtual machine that is run by patchbay itself",
+	vm_keys,
+	COUNT(vm_keys),
+	sizeof(struct vm_settings),
+};
+
+const struct noun noun_net = {
+	"net",
+	"a network card of a virtual machine",
+	net_keys,
+	COUNT(net_keys),
+	sizeof(struct net_settings),
+};
+
+const struct noun noun_disk = {
+	"disk",
+	"a disk of a virtual machine",
+	disk_keys,
+	COUNT(disk_keys),
+	sizeof(struct disk_settings),
+};
+
+const struct noun *const nouns[] = {
+	&noun_bridge, &noun_port, &noun_fdb, &noun_vm, &noun_net, &noun_disk};
 const unsigned noun_count = COUNT(nouns);
 
 const char *const port_type_names[] = {

@@ -37,7 +37,10 @@ enum value_type {
 	VALUE_ENUM,   /* one of choices: int, the index in the list */
 	VALUE_MAC,    /* aa:bb:cc:dd:ee:ff, neither zero nor a group address: struct mac */
 	VALUE_VLANS,  /* 1,5,100-200: struct vlan_set; JSON: string, number or list of numbers */
-	VALUE_TEXT,   /* parameters only: any text; the command line takes the name of the file that
+	VALUE_SIZE,   /* bytes, written 512M or 4G (KiB, MiB, GiB, TiB), min..max: uint64_t */
+	VALUE_LIST, /* objects of the noun `item`: no field, read with list_canonical().  JSON: a list
+			 of objects; the command line takes "key=value,key=value" again and again */
+	VALUE_TEXT, /* parameters only: any text; the command line takes the name of the file that
 			 holds it, or "-" */
 };
 
@@ -45,17 +48,20 @@ enum value_type {
 #define KEY_SET      0x02 /* may be changed by `set`; others need del and add */
 #define KEY_IDENTITY 0x04 /* part of what names the object */
 
+struct noun;
+
 struct key {
 	const char *name;
 	enum value_type type;
 	unsigned flags;
-	size_t offset, size; /* of the field */
-	int64_t min, max;    /* numbers */
-	const char *choices; /* VALUE_ENUM: "trunk access ..." */
-	const char *def;     /* default as text, NULL = unset */
-	const char *unit;    /* "s", NULL */
-	const char *types;   /* port types that take it, space separated; NULL = all */
-	const char *help;    /* one line, lower case, no full stop */
+	size_t offset, size;     /* of the field */
+	int64_t min, max;        /* numbers */
+	const char *choices;     /* VALUE_ENUM: "trunk access ..." */
+	const char *def;         /* default as text, NULL = unset */
+	const char *unit;        /* "s", NULL */
+	const char *types;       /* port types that take it, space separated; NULL = all */
+	const char *help;        /* one line, lower case, no full stop */
+	const struct noun *item; /* VALUE_LIST */
 };
 
 struct noun {
@@ -67,6 +73,7 @@ struct noun {
 };
 
 extern const struct noun noun_bridge, noun_port, noun_fdb;
+extern const struct noun noun_vm, noun_net, noun_disk;
 extern const struct noun *const nouns[]; /* all of these */
 extern const unsigned noun_count;
 
@@ -124,6 +131,21 @@ int key_refuse_set(const struct noun *noun, const struct key *key, struct err *e
 
 /* "0..86400 s", "trunk, access or ...": what a key may hold, for help and errors; returns buffer. */
 char *key_describe(const struct key *key, char *buffer, size_t size);
+
+/* ---- lists ---- */
+
+/*
+ * The canonical form of a list (new reference): a JSON array of objects with the keys of key->item,
+ * each checked and complete.  A single object is taken for a list of one.  NULL on error.
+ */
+json_t *list_canonical(const struct key *key, const json_t *value, struct err *err);
+
+/*
+ * One element as it is typed: "key=value,key=value".  A word without "=" in front is the value of
+ * the noun's first key; elsewhere it is a yes to a key of VALUE_BOOL, or continues the VLANs of the
+ * word before it.  The values are not checked.  NULL on error.
+ */
+json_t *list_item_read(const struct noun *item, const char *text, struct err *err);
 
 /* ---- verbs ---- */
 
@@ -235,8 +257,8 @@ json_t *schema_describe(void);
 #define API_FAILED          (-32000)
 #define API_DENIED          (-32001)
 
-/* Directory of the control socket: $XDG_RUNTIME_DIR/patchbay for a user other than root that has
- * one, else /run/patchbay.  Result in buffer.  -ENAMETOOLONG. */
+/* Directory of sockets and locks: $PATCHBAY_RUNTIME_DIR, or $XDG_RUNTIME_DIR/patchbay for a user other
+ * than root that has one, else /run/patchbay.  Result in buffer.  -ENAMETOOLONG. */
 int api_runtime_dir(char *buffer, size_t size);
 
 #endif

@@ -80,7 +80,9 @@ read_number(const struct key *key, const json_t *json, int64_t *number)
 	}
 	if (!json_is_string(json))
 		return -EINVAL;
-	if (key->type == VALUE_OCTAL)
+	if (key->type == VALUE_SIZE)
+		r = parse_size(json_string_value(json), (uint64_t)key->min, (uint64_t)key->max, &v);
+	else if (key->type == VALUE_OCTAL)
 		r = parse_octal(
 			json_string_value(json), (uint64_t)key->min, (uint64_t)key->max, &v);
 	else
@@ -165,6 +167,7 @@ value_read(const struct key *key, const json_t *json, struct value *value)
 	case VALUE_U32:
 	case VALUE_OCTAL:
 	case VALUE_INT:
+	case VALUE_SIZE:
 		return read_number(key, json, &value->number);
 	case VALUE_BOOL:
 		return read_bool(json, &value->boolean);
@@ -174,6 +177,8 @@ value_read(const struct key *key, const json_t *json, struct value *value)
 		return read_mac(json, &value->mac);
 	case VALUE_VLANS:
 		return read_vlans(json, &value->vlans);
+	case VALUE_LIST:
+		break;
 	}
 	return -EINVAL;
 }
@@ -211,6 +216,7 @@ value_print(const struct key *key, const struct value *value)
 		return json_string(value->text);
 	case VALUE_U32:
 	case VALUE_INT:
+	case VALUE_SIZE:
 		return json_integer(value->number);
 	case VALUE_OCTAL:
 		snprintf(text, sizeof(text), "%04" PRIo64, (uint64_t)value->number);
@@ -225,6 +231,8 @@ value_print(const struct key *key, const struct value *value)
 		return json_string(mac_format(&value->mac, text));
 	case VALUE_VLANS:
 		return print_vlans(&value->vlans);
+	case VALUE_LIST:
+		break;
 	}
 	return NULL;
 }
@@ -234,8 +242,11 @@ key_canonical(const struct key *key, const json_t *json, struct err *err)
 {
 	struct value value;
 	json_t *canonical;
-	int r = value_read(key, json, &value);
+	int r;
 
+	if (key->type == VALUE_LIST)
+		return list_canonical(key, json, err);
+	r = value_read(key, json, &value);
 	if (r) {
 		value_refuse(key, json, r, err);
 		return NULL;

@@ -10,7 +10,7 @@
 /* The member that the key's type says. */
 struct value {
 	const char *text; /* borrowed from the JSON it was read from */
-	int64_t number;
+	int64_t number;   /* of VALUE_SIZE too: no size is above INT64_MAX */
 	bool boolean;
 	struct mac mac;
 	struct vlan_set vlans;

@@ -110,6 +110,27 @@ read_file(const char *name, struct err *err)
 	return json;
 }
 
+/* One object of a list; its paths, too, begin where the user is. */
+static json_t *
+read_item(const struct noun *item, const char *text, struct err *err)
+{
+	json_t *members = list_item_read(item, text, err);
+
+	for (unsigned i = 0; members && i < item->key_count; i++) {
+		const char *path = json_string_value(json_object_get(members, item->keys[i].name));
+		json_t *whole;
+
+		if (item->keys[i].type != VALUE_PATH || !path)
+			continue;
+		whole = complete_path(path, err);
+		if (!whole || json_object_set_new(members, item->keys[i].name, whole)) {
+			json_decref(members);
+			return NULL;
+		}
+	}
+	return members;
+}
+
 static json_t *
 read_argument(const struct key *key, const char *text, struct err *err)
 {
@@ -117,6 +138,8 @@ read_argument(const struct key *key, const char *text, struct err *err)
 
 	if (key && key->type == VALUE_TEXT)
 		return read_file(text, err);
+	if (key && key->type == VALUE_LIST)
+		return read_item(key->item, text, err);
 	/* "key=" asks for the default. */
 	if (*text == '\0')
 		return json_null();
@@ -128,18 +151,35 @@ read_argument(const struct key *key, const char *text, struct err *err)
 	return json;
 }
 
+/* Takes the reference to the item. */
+static int
+add_item(json_t *params, const char *name, json_t *item)
+{
+	json_t *items = json_object_get(params, name);
+
+	if (!items) {
+		items = json_array();
+		if (json_object_set_new(params, name, items)) {
+			json_decref(item);
+			return -1;
+		}
+	}
+	return json_array_append_new(items, item);
+}
+
 static int
 add_argument(
 	json_t *params, const char *name, const struct key *key, const char *text, struct err *err)
 {
+	bool list = key && key->type == VALUE_LIST;
 	json_t *value;
 
-	if (json_object_get(params, name))
+	if (!list && json_object_get(params, name))
 		return err_set(err, -EINVAL, "\"%s\" is given twice", name);
 	value = read_argument(key, text, err);
 	if (!value)
 		return err->code;
-	if (json_object_set_new(params, name, value))
+	if (list ? add_item(params, name, value) : json_object_set_new(params, name, value))
 		return err_set(err, -ENOMEM, "out of memory");
 	return 0;
 }

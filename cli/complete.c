@@ -119,6 +119,8 @@ offer_names(const struct target *t, const struct verb *verb, const char *key)
 		offer_rows(t, method, strcmp(noun, "worker") == 0 ? "worker" : "name");
 }
 
+static void offer_item(const struct target *t, const struct verb *verb, const struct noun *item);
+
 static void
 offer_values(const struct target *t, const struct verb *verb, const struct key *key)
 {
@@ -143,6 +145,9 @@ offer_values(const struct target *t, const struct verb *verb, const struct key *
 		if (strcmp(verb->noun, "fdb") == 0)
 			offer_rows(t, "fdb.show", "mac");
 		break;
+	case VALUE_LIST:
+		offer_item(t, verb, key->item);
+		break;
 	case VALUE_U32:
 		if (strcmp(key->name, "worker") == 0)
 			offer_rows(t, "worker.show", "worker");
@@ -150,6 +155,31 @@ offer_values(const struct target *t, const struct verb *verb, const struct key *
 	default:
 		break;
 	}
+}
+
+/* The last part of "key=value,key=value". */
+static void
+offer_item(const struct target *t, const struct verb *verb, const struct noun *item)
+{
+	const char *comma = strrchr(t->begin, ','), *part = comma ? comma + 1 : t->begin;
+	const char *equals = strchr(part, '=');
+	struct target rest = *t;
+	const struct key *key;
+	char word[80];
+
+	rest.begin = equals ? equals + 1 : part;
+	rest.lead_length += (size_t)(rest.begin - t->begin);
+	if (!equals) {
+		for (unsigned i = 0; i < item->key_count; i++) {
+			snprintf(word, sizeof(word), "%s=", item->keys[i].name);
+			offer(&rest, word);
+		}
+		return;
+	}
+	snprintf(word, sizeof(word), "%.*s", (int)(equals - part), part);
+	key = noun_key(item, word);
+	if (key && key->type != VALUE_LIST)
+		offer_values(&rest, verb, key);
 }
 
 /* Is "name=" among the arguments? */

@@ -21,7 +21,7 @@
 #define CONTROL_CONFIG_FILE_H
 
 #include "control/model.h"
-#include "control/yaml.h"
+#include "api/yaml.h"
 
 #define CONFIG_TEXT_MAX (4u << 20) /* bytes of a file */
 

@@ -74,6 +74,29 @@ parse_octal(const char *text, uint64_t min, uint64_t max, uint64_t *value)
 }
 
 int
+parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	unsigned shift = 0;
+	uint64_t v;
+	int r = read_decimal(&text, &v);
+
+	if (r)
+		return r;
+	if (*text) {
+		unit = strchr(units, *text);
+		if (!unit || text[1])
+			return -EINVAL;
+		shift = 10 * (unsigned)(unit - units + 1);
+	}
+	if (v > UINT64_MAX >> shift || v << shift < min || v << shift > max)
+		return -ERANGE;
+	*value = v << shift;
+	return 0;
+}
+
+int
 parse_bool(const char *text, bool *value)
 {
 	static const char *const yes[] = {"yes", "true", "on"}, *const no[] = {

@@ -26,6 +26,9 @@ int parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 /* Octal digits, with or without leading zeros ("660", "0660"), min..max. */
 int parse_octal(const char *text, uint64_t min, uint64_t max, uint64_t *value);
 
+/* Decimal digits and K, M, G or T for so many times 1024, min..max: "512M" is 536870912. */
+int parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *value);
+
 /* yes, no, true, false, on, off; lower case. */
 int parse_bool(const char *text, bool *value);
 

@@ -72,6 +72,28 @@ test_octal(void **state)
 }
 
 static void
+test_size(void **state)
+{
+	uint64_t value = UNTOUCHED;
+
+	assert_int_equal(parse_size("512M", 0, UINT64_MAX, &value), 0);
+	assert_int_equal(value, UINT64_C(512) << 20);
+	assert_int_equal(parse_size("7", 0, UINT64_MAX, &value), 0);
+	assert_int_equal(value, 7);
+	assert_int_equal(parse_size("1T", 0, UINT64_C(1) << 40, &value), 0);
+	assert_int_equal(value, UINT64_C(1) << 40);
+	value = UNTOUCHED;
+	assert_int_equal(parse_size("1025G", 0, UINT64_C(1) << 40, &value), -ERANGE);
+	assert_int_equal(parse_size("18014398509481985K", 0, UINT64_MAX, &value), -ERANGE);
+	assert_int_equal(parse_size("1K", 2048, 4096, &value), -ERANGE);
+	for (const char *const *text =
+			(const char *const[]){"", "K", "1k", "1KB", "1 K", "01K", "-1K", NULL};
+		*text; text++)
+		assert_int_equal(parse_size(*text, 0, UINT64_MAX, &value), -EINVAL);
+	assert_int_equal(value, UNTOUCHED);
+}
+
+static void
 test_bool(void **state)
 {
 	static const char *const junk[] = {"", "Yes", "y", "1", "0", "true ", "TRUE", "yesno"};
@@ -236,6 +258,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_u64),
 		cmocka_unit_test(test_octal),
+		cmocka_unit_test(test_size),
 		cmocka_unit_test(test_bool),
 		cmocka_unit_test(test_mac),
 		cmocka_unit_test(test_vlans),

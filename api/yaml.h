@@ -9,8 +9,8 @@
  *
  * (The names begin with document_ because libyaml exports more yaml_ names than its header shows.)
  */
-#ifndef CONTROL_YAML_H
-#define CONTROL_YAML_H
+#ifndef API_YAML_H
+#define API_YAML_H
 
 #include <stddef.h>
 

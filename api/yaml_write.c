@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/yaml.h"
+#include "api/yaml.h"
 
 static const char *const other_meanings[] = {
 	"y", "n", "yes", "no", "true", "false", "on", "off", "null", "inf", "nan"};

@@ -12,7 +12,7 @@
 
 #include <yaml.h>
 
-#include "control/yaml.h"
+#include "api/yaml.h"
 #include "lib/parse.h"
 
 /* Where a value stands: of parent's member `key`, or of parent's element `index`. */
