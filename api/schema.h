@@ -188,6 +188,7 @@ struct param {
 #define VERB_DETAIL    0x80  /* names one object: people see all its members, one per line */
 #define VERB_HIDDEN    0x100 /* not in help */
 #define VERB_JSON      0x200 /* people see JSON too */
+#define VERB_FOLLOW    0x400 /* has a parameter `since`, a member `next`: can go on with --follow */
 
 struct verb {
 	const char *noun;          /* "port"; also the name of the help topic */

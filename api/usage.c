@@ -94,4 +94,6 @@ verb_put_usage(const struct verb *verb, FILE *file)
 	}
 	if (verb->flags & VERB_WATCH)
 		fputs(" [--watch[=SECONDS]]", file);
+	if (verb->flags & VERB_FOLLOW)
+		fputs(" [--follow]", file);
 }

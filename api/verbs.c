@@ -63,6 +63,16 @@
  * config.show -> {"config": {"bridges": {...}, "ports": {...}, "fdb": [...]}, "text": YAML}
  * config.apply {text, source?, dry_run} -> {"changes": ["add bridge br0", ...]}
  *
+ * events.show {since?, limit?, type?, port?, bridge?} -> {"rows": [{
+ *	number		counts from 1 since the daemon's start
+ *	time		UTC, "2026-01-31T23:59:59.123Z"
+ *	type		docs/events.md lists them
+ *	level		"error", "warning" or "info"
+ *	bridge, port, mac, vlan		what it is about, as far as it is about one
+ *	text		a sentence
+ * }], "next": the number to ask `since` the next time, "lost": events since `since` that are kept no
+ * more}
+ *
  * daemon.ping -> {}
  * daemon.version -> {"version": "0.1.0", "api": API_VERSION, "pid", "uptime" (s), "hugepages": bool,
  *	"dpdk": "22.11.5"}
@@ -148,6 +158,19 @@ static const struct column worker_columns[] = {
 	END,
 };
 
+static const struct column events_columns[] = {
+	{"TIME", "time", COLUMN_TEXT, "when it happened, UTC"},
+	{"LEVEL", "level", COLUMN_TEXT, "how bad it is: error, warning, info"},
+	{"EVENT", "type", COLUMN_TEXT, "what kind of event it is"},
+	{"TEXT", "text", COLUMN_TEXT, "what happened"},
+	{"NUMBER", "number", COLUMN_HIDDEN, "its number since the daemon's start"},
+	{"BRIDGE", "bridge", COLUMN_HIDDEN, "the bridge it is about"},
+	{"PORT", "port", COLUMN_HIDDEN, "the port it is about"},
+	{"MAC", "mac", COLUMN_HIDDEN, "the address it is about"},
+	{"VLAN", "vlan", COLUMN_HIDDEN, "the VLAN it is about"},
+	END,
+};
+
 static const struct column version_columns[] = {
 	{"VERSION", "version", COLUMN_TEXT, "version of the daemon"},
 	{"API", "api", COLUMN_NUMBER, "version of the protocol"},
@@ -191,6 +214,15 @@ static const struct param fdb_flush_params[] = {
 	{"port", VALUE_NAME, 0, 0, NULL, "behind this port only", false, false},
 	{"vlan", VALUE_U32, 0, 4094, NULL, "in this VLAN only; 0 = no VLAN", false, false},
 	{"static", VALUE_BOOL, 0, 0, NULL, "static addresses too", false, false},
+	END,
+};
+
+static const struct param events_show_params[] = {
+	{"type", VALUE_STRING, 0, 31, NULL, "events of this type only", true, false},
+	{"port", VALUE_NAME, 0, 0, NULL, "about this port only", false, false},
+	{"bridge", VALUE_NAME, 0, 0, NULL, "about this bridge only", false, false},
+	{"limit", VALUE_U32, 1, 1024, NULL, "the last so many only", false, false},
+	{"since", VALUE_U32, 1, 4294967295, NULL, "from the event of this number on", false, false},
 	END,
 };
 
@@ -323,6 +355,10 @@ const struct verb verbs[] = {
 		VERB_READ_ONLY | VERB_DEFAULT | VERB_TEXT, "config show > network.yaml"},
 	{"config", "apply", "make what runs equal to a file; all or nothing", NULL, NULL, false,
 		config_apply_params, NULL, VERB_CHANGES, "config apply network.yaml --dry-run"},
+
+	{"events", "show", "show what happened lately: loops, addresses that move, limits", NULL, NULL,
+		false, events_show_params, events_columns, VERB_READ_ONLY | VERB_DEFAULT | VERB_FOLLOW,
+		"events --follow"},
 
 	{"daemon", "version", "show the daemon's version", NULL, NULL, false, NULL, version_columns,
 		VERB_READ_ONLY | VERB_DEFAULT, "daemon version"},

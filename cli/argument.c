@@ -194,6 +194,8 @@ unknown_option(const struct verb *verb, const char *word, const char *name, stru
 
 	if (verb->flags & VERB_WATCH)
 		names[count++] = "watch";
+	if (verb->flags & VERB_FOLLOW)
+		names[count++] = "follow";
 	for (const struct param *p = verb->params; p && p->name && count < OPTIONS_MAX; p++) {
 		if (p->type == VALUE_BOOL)
 			names[count++] = p->name;
@@ -312,6 +314,9 @@ command_read(struct command *c, struct err *err)
 	if (c->watch_ms && !(c->verb->flags & VERB_WATCH))
 		r = err_set(
 			err, -EINVAL, "`%s %s` cannot be watched", c->verb->noun, c->verb->name);
+	else if (c->follow && !(c->verb->flags & VERB_FOLLOW))
+		r = err_set(
+			err, -EINVAL, "`%s %s` cannot be followed", c->verb->noun, c->verb->name);
 	else
 		r = add_words(c, params, err);
 	if (r == 0)

@@ -71,6 +71,8 @@ take_global(struct command *c, char **argv, int left, int *used, struct err *err
 		c->version = true;
 	} else if (strcmp(word, "--watch") == 0) {
 		c->watch_ms = 1000;
+	} else if (strcmp(word, "--follow") == 0) {
+		c->follow = true;
 	} else if (strncmp(word, "--watch=", 8) == 0) {
 		return take_seconds("--watch", word + 8, &c->watch_ms, err);
 	} else if (take_value("--socket", argv, left, &value, used)) {

@@ -27,6 +27,7 @@ struct command {
 	unsigned timeout_ms;
 	bool json, help, version;
 	unsigned watch_ms; /* 0 = once */
+	bool follow;
 
 	/* What is left: noun, verb, arguments, in the order typed. */
 	const char *words[COMMAND_WORDS_MAX];

@@ -261,6 +261,8 @@ offer_options(const struct target *t, const struct verb *verb)
 	}
 	if (verb && verb->flags & VERB_WATCH)
 		offer_option(t, "watch", "");
+	if (verb && verb->flags & VERB_FOLLOW)
+		offer_option(t, "follow", "");
 	offer_choices(t, "--json --help --socket --timeout --version");
 }
 

@@ -132,7 +132,7 @@ put_keys(FILE *file, const struct verb *verb)
 static void
 put_options(FILE *file, const struct verb *verb)
 {
-	bool any = verb->flags & VERB_WATCH;
+	bool any = verb->flags & (VERB_WATCH | VERB_FOLLOW);
 
 	for (const struct param *p = verb->params; p && p->name; p++)
 		any = any || !p->positional;
@@ -148,6 +148,8 @@ put_options(FILE *file, const struct verb *verb)
 	if (verb->flags & VERB_WATCH)
 		put_entry(file, "--watch[=SECONDS]",
 			"repeat every second or so many seconds, counters as rates, until Ctrl-C");
+	if (verb->flags & VERB_FOLLOW)
+		put_entry(file, "--follow", "go on with what happens from now on, until Ctrl-C");
 }
 
 static void
@@ -230,6 +232,7 @@ help_overview(FILE *file)
 		"/" API_SOCKET_NAME);
 	put_entry(file, "--timeout SECONDS", "longest wait for an answer; default 30");
 	put_entry(file, "--watch[=SECONDS]", "show again and again (stats, show)");
+	put_entry(file, "--follow", "go on with what happens from now on (events)");
 	put_entry(file, "--help", "help; also behind a noun or a verb");
 	put_entry(file, "--version", "version of this command");
 	fputs("\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 daemon not reachable.\n\n"

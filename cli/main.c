@@ -10,6 +10,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/complete.h"
+#include "cli/follow.h"
 #include "cli/help.h"
 #include "cli/local.h"
 #include "cli/result.h"
@@ -43,8 +44,8 @@ run_remote(const struct command *c, struct err *err)
 
 	if (client_open(&client, c->socket, c->timeout_ms, err))
 		return EXIT_UNREACHABLE;
-	if (c->watch_ms) {
-		r = watch_run(&client, c, err);
+	if (c->watch_ms || c->follow) {
+		r = c->follow ? follow_run(&client, c, err) : watch_run(&client, c, err);
 		code = r ? call_failed(r) : EXIT_OK;
 	} else {
 		r = client_call(&client, verb_method(c->verb, method, sizeof(method)), c->params,

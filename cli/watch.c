@@ -1,59 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "cli/pause.h"
 #include "cli/result.h"
 #include "cli/watch.h"
 #include "lib/clock.h"
-
-static volatile sig_atomic_t stopped;
-
-static void
-stop(int signal)
-{
-	stopped = 1;
-}
-
-static void
-catch_signals(void)
-{
-	struct sigaction action;
-
-	memset(&action, 0, sizeof(action));
-	action.sa_handler = stop;
-	action.sa_flags = SA_RESETHAND; /* the second one ends a wait for a daemon that is stuck */
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
-
-/*
- * Waits until `next`, a time of CLOCK_MONOTONIC.  The signals are let in by ppoll() alone, so that
- * none can slip in between the question and the wait.
- */
-static void
-wait_until(uint64_t next)
-{
-	sigset_t blocked, before;
-
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGINT);
-	sigaddset(&blocked, SIGTERM);
-	sigprocmask(SIG_BLOCK, &blocked, &before);
-	while (!stopped) {
-		uint64_t now = clock_ns(), left = next > now ? next - now : 0;
-		struct timespec t = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
-
-		if (ppoll(NULL, 0, &t, &before) == 0)
-			break;
-	}
-	sigprocmask(SIG_SETMASK, &before, NULL);
-}
 
 static int
 show(const struct command *c, const json_t *result, const json_t *earlier)
@@ -90,9 +45,8 @@ watch_run(struct client *client, const struct command *c, struct err *err)
 	int r = 0;
 
 	verb_method(c->verb, method, sizeof(method));
-	client->stopped = &stopped;
-	catch_signals();
-	while (!stopped) {
+	client->stopped = pause_catch_signals();
+	while (!*client->stopped) {
 		json_t *result;
 
 		r = client_call(client, method, c->params, &result, err);
@@ -110,8 +64,8 @@ watch_run(struct client *client, const struct command *c, struct err *err)
 			break;
 		}
 		next += (uint64_t)c->watch_ms * 1000000;
-		wait_until(next);
+		pause_until(next);
 	}
 	json_decref(earlier);
-	return stopped ? 0 : r;
+	return *client->stopped ? 0 : r;
 }

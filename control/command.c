@@ -12,6 +12,7 @@ static const struct command *const tables[] = {
 	worker_commands,
 	config_commands,
 	daemon_commands,
+	events_commands,
 };
 
 #define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))
