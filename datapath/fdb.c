@@ -212,6 +212,13 @@ fdb_del(struct fdb *fdb, fdb_key key)
 }
 
 void
+fdb_observe(struct fdb *fdb, fdb_changed_cb changed, void *arg)
+{
+	fdb->writer->changed = changed;
+	fdb->writer->changed_arg = arg;
+}
+
+void
 fdb_get_counts(const struct fdb *fdb, struct fdb_counts *counts)
 {
 	*counts = fdb->writer->counts;

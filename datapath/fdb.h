@@ -217,6 +217,13 @@ unsigned fdb_flush(struct fdb *fdb, const struct fdb_filter *filter);
  */
 unsigned fdb_age(struct fdb *fdb, uint32_t now_s, uint32_t ageing_s);
 
+/*
+ * Tells of every address that appears (from -1), goes (to -1) or moves between ports, in the middle
+ * of the call that changes the table: the callback leaves the table alone.  NULL ends it.
+ */
+typedef void (*fdb_changed_cb)(void *arg, fdb_key key, int from, int to);
+void fdb_observe(struct fdb *fdb, fdb_changed_cb changed, void *arg);
+
 void fdb_get_counts(const struct fdb *fdb, struct fdb_counts *counts);
 /* Learnt and static addresses of a port. */
 uint32_t fdb_port_entries(const struct fdb *fdb, unsigned port);

@@ -70,6 +70,13 @@ value_make(unsigned port, enum fdb_kind kind, uint32_t generation)
 	       port;
 }
 
+static void
+tell(const struct fdb *fdb, fdb_key key, int from, int to)
+{
+	if (fdb->writer->changed)
+		fdb->writer->changed(fdb->writer->changed_arg, key, from, to);
+}
+
 struct fdb_entry *
 fdb_free_slot(struct fdb *fdb, fdb_key key)
 {
@@ -112,25 +119,32 @@ fdb_fill(struct fdb *fdb, struct fdb_entry *e, fdb_key key, unsigned port, enum 
 	atomic_store_explicit(&e->key, key, memory_order_release);
 	slot_link(fdb, e);
 	(*slot_group(fdb, fdb_entry_slot(fdb, e)))++;
+	tell(fdb, key, -1, (int)port);
 }
 
 void
 fdb_clear(struct fdb *fdb, struct fdb_entry *e)
 {
+	fdb_key key = fdb_entry_key(e);
+
 	atomic_store_explicit(&e->key, 0, memory_order_relaxed);
 	slot_unlink(fdb, e);
 	(*slot_group(fdb, fdb_entry_slot(fdb, e)))--;
+	tell(fdb, key, (int)fdb_entry_port(e), -1);
 }
 
 void
 fdb_relist(struct fdb *fdb, struct fdb_entry *e, unsigned port, enum fdb_kind kind)
 {
 	uint32_t old = atomic_load_explicit(&e->value, memory_order_relaxed);
+	unsigned from = fdb_entry_port(e);
 
 	slot_unlink(fdb, e);
 	atomic_store_explicit(&e->value, value_make(port, kind, old >> FDB_GENERATION_SHIFT),
 		memory_order_release);
 	slot_link(fdb, e);
+	if (from != port)
+		tell(fdb, fdb_entry_key(e), (int)from, (int)port);
 }
 
 void

@@ -36,6 +36,8 @@ struct fdb_writer {
 	unsigned ports_end;     /* no port from this one on has ever held an address */
 	uint64_t age_bucket;    /* where fdb_age() goes on */
 	uint32_t age_last_s;    /* when it was called last */
+	fdb_changed_cb changed; /* NULL = nobody asks */
+	void *changed_arg;
 	uint32_t limits[PORT_MAX];
 	struct fdb_list lists[PORT_MAX][FDB_KINDS];
 };

@@ -110,6 +110,14 @@ struct port_ops {
 	bool (*owns)(struct port *port, const void *address);
 	void (*fail)(struct port *port);
 
+	/*
+	 * control thread, optional: the bridge found (or no longer has) an address behind another of
+	 * its ports, in a VLAN; also the `mac` that another port was given, in VLAN 0.  An address
+	 * may be there several times; each present is followed by an absent sooner or later, unless
+	 * the port itself is taken out first.
+	 */
+	void (*neighbour)(struct port *port, const struct mac *mac, unsigned vlan, bool present);
+
 	/* control thread: see 5 above. */
 	void (*destroy)(struct port *port);
 };

@@ -8,6 +8,7 @@
 
 #include "datapath/classify.h"
 #include "datapath/mbuf.h"
+#include "datapath/neighbours.h"
 #include "datapath/topology.h"
 #include "datapath/worker.h"
 #include "lib/clock.h"
@@ -104,8 +105,10 @@ datapath_bridge_set(unsigned bridge, const struct bridge_settings *settings, str
 		if (slot->fdb != old.fdb)
 			fdb_destroy(slot->fdb);
 		*slot = old;
-	} else if (!r && slot->fdb != old.fdb) {
-		fdb_destroy(old.fdb);
+	} else if (slot->fdb != old.fdb) {
+		neighbours_renew(&topology, bridge, old.fdb);
+		if (!r)
+			fdb_destroy(old.fdb);
 	}
 	return r ? publish_error(err, r) : 0;
 }
@@ -234,6 +237,7 @@ datapath_port_add(struct port *port, const struct port_settings *settings, struc
 		port->counters = NULL;
 		return publish_error(err, r);
 	}
+	neighbours_join(&topology, p);
 	return 0;
 }
 
@@ -251,14 +255,20 @@ datapath_port_set(struct port *port, const struct port_settings *settings, struc
 {
 	struct port_slot *slot = &topology.ports[port->index];
 	struct port_settings old = slot->settings;
+	bool moves = old.bridge != settings->bridge ||
+		     memcmp(&old.mac, &settings->mac, sizeof(old.mac)) != 0;
 	int r;
 
+	if (moves)
+		neighbours_leave(&topology, port->index, false);
 	slot->settings = *settings;
 	r = publish();
-	if (r == -ENOMEM) {
+	if (r == -ENOMEM)
 		slot->settings = old;
+	if (moves)
+		neighbours_join(&topology, port->index);
+	if (r == -ENOMEM)
 		return publish_error(err, r);
-	}
 	if (old.bridge != settings->bridge)
 		flush_port(old.bridge, port->index, true);
 	if (settings->bridge >= 0)
@@ -275,6 +285,7 @@ datapath_port_del(struct port *port)
 
 	for (unsigned q = 0; q < port->rx_queues; q++)
 		datapath_port_watch(port, q, -1);
+	neighbours_leave(&topology, port->index, true);
 	slot->port = NULL;
 	r = publish();
 	/* Without a snapshot the port can't go; a process that can't get a few KiB in that time dies. */

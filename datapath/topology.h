@@ -12,6 +12,8 @@ struct bridge_slot {
 	bool used;
 	struct bridge_settings settings;
 	struct fdb *fdb;
+	unsigned askers; /* ports that want to know addresses: datapath/neighbours.h */
+	struct topology *topology;
 };
 
 struct port_slot {
