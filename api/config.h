@@ -58,6 +58,8 @@ struct port_config {
 	int profile;        /* 0 = the type's default, PROFILE_OPEN, PROFILE_VM */
 	uint32_t mac_limit; /* 0 = the profile's */
 	uint32_t storm;     /* frames/s; 0 = the profile's */
+	uint32_t storm_broadcast, storm_multicast, storm_unknown; /* 0 = storm */
+	bool learning;
 	/* vhost-user */
 	char path[CONFIG_PATH_SIZE];
 	int mode; /* MODE_SERVER, MODE_CLIENT */

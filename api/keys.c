@@ -80,8 +80,16 @@ static const struct key port_keys[] = {
 	PORT(mac_limit, VALUE_U32, KEY_SET, 1, 1048576, NULL, NULL, "addresses", NULL,
 		"most addresses learnt from the port; not given: the profile's"),
 	PORT(storm, VALUE_U32, KEY_SET, 1, 1000000000, NULL, NULL, "frames/s", NULL,
-		"most broadcast, multicast and unknown unicast frames taken from the port; not "
-		"given: the profile's"),
+		"most broadcast, as many multicast, and as many unknown unicast frames taken from the "
+		"port; not given: the profile's"),
+	PORT(storm_broadcast, VALUE_U32, KEY_SET, 1, 1000000000, NULL, NULL, "frames/s", NULL,
+		"most broadcast frames taken from the port; not given: storm"),
+	PORT(storm_multicast, VALUE_U32, KEY_SET, 1, 1000000000, NULL, NULL, "frames/s", NULL,
+		"most multicast frames taken from the port; not given: storm"),
+	PORT(storm_unknown, VALUE_U32, KEY_SET, 1, 1000000000, NULL, NULL, "frames/s", NULL,
+		"most frames to unknown addresses taken from the port; not given: storm"),
+	PORT(learning, VALUE_BOOL, KEY_SET, 0, 0, NULL, "yes", NULL, NULL,
+		"learn the addresses of what comes from the port"),
 	PORT(socket_owner, VALUE_STRING, 0, 0, 0, NULL, NULL, NULL, "vhost-user",
 		"user that owns the socket (server mode)"),
 	PORT(socket_group, VALUE_STRING, 0, 0, 0, NULL, NULL, NULL, "vhost-user",

@@ -23,7 +23,8 @@
  *	link		"up": frames pass; "down"
  *	reason		why it is down, a sentence ("waiting for a connection"); absent when up
  *	mac, mtu	those of the other end where it has its own and none was given
- *	mac_limit, storm, mac_lock	in force; storm 0 = no limit
+ *	mac_limit, mac_lock	in force
+ *	storm_broadcast, storm_multicast, storm_unknown		in force; 0 = no limit
  *	queues_used	queue pairs in use
  *	workers		list: the worker that polls receive queue 0, 1, ...
  *	vhost		vhost-user only: {
@@ -113,7 +114,10 @@ static const struct column port_columns[] = {
 	{"REASON", "reason", COLUMN_TEXT, "why the link is down"},
 	{"PROFILE", "profile", COLUMN_HIDDEN, "profile in force"},
 	{"MAC LIMIT", "mac_limit", COLUMN_HIDDEN, "most addresses learnt from it"},
-	{"STORM", "storm", COLUMN_HIDDEN, "most frames/s for many receivers; 0 = no limit"},
+	{"BROADCAST", "storm_broadcast", COLUMN_HIDDEN, "most broadcast frames/s; 0 = no limit"},
+	{"MULTICAST", "storm_multicast", COLUMN_HIDDEN, "most multicast frames/s; 0 = no limit"},
+	{"UNKNOWN", "storm_unknown", COLUMN_HIDDEN,
+		"most frames/s to unknown addresses; 0 = no limit"},
 	{"MAC LOCK", "mac_lock", COLUMN_HIDDEN, "is its mac the only source address it may use?"},
 	{"WORKERS", "workers", COLUMN_HIDDEN, "the workers that poll its receive queues, in order"},
 	{"VHOST", "vhost", COLUMN_HIDDEN, "state of a vhost-user connection"},

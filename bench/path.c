@@ -166,7 +166,7 @@ main(int argc, char **argv)
 	struct datapath_options datapath = {.cpus = {0}, .cpu_count = 1, .busy_poll = true};
 	struct bridge_settings bridge = {.fdb_capacity = 65536, .ageing_s = 300};
 	struct port_settings settings = {
-		.mac_limit = 256, .drop_reserved = true, .storm_pps = 1000};
+		.mac_limit = 256, .drop_reserved = true, .storm_pps = {1000, 1000, 1000}};
 	static struct pair pair;
 	unsigned number;
 	cpu_set_t cpu;

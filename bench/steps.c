@@ -27,6 +27,8 @@
 static struct pair pair;
 static struct topology topology;
 static struct worker worker;
+static struct sightings sightings;
+static struct meter storm_meters[2][STORM_CLASSES];
 static struct port_counters counters[2][WORKER_MAX];
 
 /* One bridge, two ports, one worker: what datapath_port_add() would have noted. */
@@ -52,7 +54,9 @@ describe(void)
 		slot->generation = i + 1;
 		slot->settings.drop_reserved = true;
 		slot->settings.mac_limit = 256;
-		slot->settings.storm_pps = 1000;
+		for (unsigned c = 0; c < STORM_CLASSES; c++)
+			slot->settings.storm_pps[c] = 1000;
+		slot->storm_meters = storm_meters[i];
 		fdb_learn(bridge->fdb, fdb_make_key(mac.b, 0), i, NOW_S);
 	}
 }
@@ -64,6 +68,7 @@ worker_make(void)
 	if (!worker.now || offload_create(&worker.offload))
 		DIE("no memory");
 	worker.tsc_hz = TSC_HZ;
+	worker.sightings = &sightings;
 	worker.now_s = NOW_S;
 	for (unsigned i = 0; i < 2; i++)
 		worker.ports[i].usual = PORT_MAX;

@@ -67,6 +67,8 @@ port_del(struct model *wanted, const json_t *params, struct err *err)
 static void
 add_effective(json_t *row, const struct port_config *config)
 {
+	static const char *const storm_names[] = {
+		"storm_broadcast", "storm_multicast", "storm_unknown"};
 	struct port_config effective = *config;
 	struct port_settings settings;
 
@@ -78,7 +80,8 @@ add_effective(json_t *row, const struct port_config *config)
 	json_object_set_new(
 		row, "profile", schema_get(noun_key(&noun_port, "profile"), &effective, true));
 	json_object_set_new(row, "mac_limit", json_integer(settings.mac_limit));
-	json_object_set_new(row, "storm", json_integer(settings.storm_pps));
+	for (unsigned c = 0; c < STORM_CLASSES; c++)
+		json_object_set_new(row, storm_names[c], json_integer(settings.storm_pps[c]));
 	json_object_set_new(row, "mac_lock", json_boolean(settings.mac_lock));
 }
 

@@ -98,6 +98,16 @@ port_profile(const struct port_config *config)
 						  : port_kind(config->type)->profile;
 }
 
+static void
+resolve_storm(const struct port_config *config, uint32_t of_profile, uint32_t *pps)
+{
+	const uint32_t given[STORM_CLASSES] = {
+		config->storm_broadcast, config->storm_multicast, config->storm_unknown};
+
+	for (unsigned c = 0; c < STORM_CLASSES; c++)
+		pps[c] = given[c] ? given[c] : config->storm ? config->storm : of_profile;
+}
+
 void
 port_resolve(const struct port_config *config, int bridge, struct port_settings *settings)
 {
@@ -116,6 +126,7 @@ port_resolve(const struct port_config *config, int bridge, struct port_settings 
 		.mac_lock = profile->mac_lock && !mac_is_zero(&config->mac),
 		.mac = config->mac,
 		.mac_limit = config->mac_limit ? config->mac_limit : profile->mac_limit,
-		.storm_pps = config->storm ? config->storm : profile->storm_pps,
+		.no_learning = !config->learning,
 	};
+	resolve_storm(config, profile->storm_pps, settings->storm_pps);
 }

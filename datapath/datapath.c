@@ -30,6 +30,7 @@ static struct {
 	unsigned worker_count;
 	struct worker *workers[WORKER_MAX];
 	struct rte_rcu_qsbr *qsbr;
+	struct sightings sightings;
 	_Atomic(struct snapshot *) snapshot;
 	int event_fd;
 	uint64_t tsc_hz;
@@ -106,6 +107,7 @@ start_worker(unsigned id, uint16_t cpu, const struct datapath_options *options)
 	w->qsbr = datapath.qsbr;
 	w->snapshot = &datapath.snapshot;
 	w->peers = datapath.workers;
+	w->sightings = &datapath.sightings;
 	w->control_fd = datapath.event_fd;
 	w->epoll_fd = w->wake_fd = -1;
 	datapath.workers[id] = w;
@@ -149,6 +151,7 @@ datapath_start(const struct datapath_options *options, struct err *err)
 	if (r)
 		goto fail;
 	datapath.tsc_hz = rte_get_tsc_hz();
+	memset(&datapath.sightings, 0, sizeof(datapath.sightings));
 	datapath.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (datapath.event_fd < 0) {
 		r = err_set(err, -errno, "can't create an eventfd: %s", strerror(errno));

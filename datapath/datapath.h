@@ -18,6 +18,7 @@
 
 #include "datapath/fdb.h"
 #include "datapath/port.h"
+#include "datapath/storm.h"
 #include "lib/err.h"
 #include "lib/ethernet.h"
 
@@ -94,9 +95,10 @@ struct port_settings {
 	bool drop_reserved;    /* drop 01:80:c2:00:00:0x received here */
 	bool mac_lock;         /* only `mac` may be the source */
 	struct mac mac;
-	uint32_t mac_limit; /* most learnt addresses; UINT32_MAX = no limit */
-	uint32_t storm_pps; /* broadcast, multicast, unknown unicast received; 0 = no limit */
-	bool isolated;      /* exchanges frames with ports that are not isolated only */
+	uint32_t mac_limit;                /* most learnt addresses; UINT32_MAX = no limit */
+	bool no_learning;                  /* addresses of frames received here are not learnt */
+	uint32_t storm_pps[STORM_CLASSES]; /* received, by enum storm_class; 0 = no limit */
+	bool isolated; /* exchanges frames with ports that are not isolated only */
 	struct port_rate in_rate, out_rate; /* what may be received from it and sent to it */
 };
 

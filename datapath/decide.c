@@ -4,6 +4,7 @@
 #include "datapath/check.h"
 #include "datapath/classify.h"
 #include "datapath/decide.h"
+#include "datapath/storm.h"
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -32,24 +33,6 @@ list_add(struct worker *w, unsigned port, unsigned i)
 	list->index[list->count++] = (uint8_t)i;
 }
 
-/* May another frame that goes to many be received on this port? */
-static bool
-storm_admits(struct worker *w, const struct snapshot_port *in)
-{
-	struct worker_port *p = &w->ports[in->port->index];
-	/* rte_meter counts in units its caller chooses: here one frame is one unit. */
-	struct rte_meter_srtcm_profile profile = in->storm_profile;
-
-	if (p->meter_generation != in->generation ||
-		p->meter_rate != profile.cir_bytes_per_period) {
-		if (rte_meter_srtcm_config(&p->storm, &profile))
-			return true;
-		p->meter_generation = in->generation;
-		p->meter_rate = profile.cir_bytes_per_period;
-	}
-	return rte_meter_srtcm_color_blind_check(&p->storm, &profile, w->tsc, 1) == RTE_COLOR_GREEN;
-}
-
 /* Appends the frame to every member that carries its VLAN; returns how many. */
 static unsigned
 flood(struct worker *w, const struct snapshot_port *in, const struct frame *f, unsigned i)
@@ -66,6 +49,13 @@ flood(struct worker *w, const struct snapshot_port *in, const struct frame *f, u
 		copies++;
 	}
 	return copies;
+}
+
+/* Are addresses learnt from this port in this VLAN? */
+static bool
+learns_in(const struct snapshot_port *in, unsigned vlan)
+{
+	return in->learning && !vlan_set_has(&in->bridge->flood_vlans, vlan);
 }
 
 /* Learns the source address, or keeps it young. */
@@ -108,10 +98,8 @@ decide_many(struct worker *w, const struct snapshot_port *in, unsigned i,
 {
 	unsigned copies;
 
-	if (in->storm && !storm_admits(w, in)) {
-		counters->drops[DROP_STORM]++;
+	if (in->storm && !storm_admits(w, in, w->burst.frames[i].data))
 		return;
-	}
 	copies = flood(w, in, &w->burst.frames[i], i);
 	if (!copies) {
 		counters->drops[DROP_NO_MEMBER]++;
@@ -174,6 +162,23 @@ decide_entry(struct worker *w, const struct snapshot_port *in, struct lookups *l
 	l->count = n;
 }
 
+/* The port behind which an address was heard that the table does not have, or not yet. */
+static unsigned
+find_sighting(const struct worker *w, const struct snapshot_port *in, fdb_key key)
+{
+	const struct snapshot_port *out;
+	uint8_t generation;
+	unsigned port;
+
+	if (!sighting_find(
+		    w->sightings, key, in->bridge->number, worker_now_ms(w), &port, &generation) ||
+		port >= w->now->port_count)
+		return PORT_MAX;
+	out = &w->now->ports[port];
+	return out->bridge == in->bridge && (uint8_t)out->generation == generation ? port
+										   : PORT_MAX;
+}
+
 /* The port index behind an address; PORT_MAX when it is not one known port of this bridge. */
 static inline unsigned
 find_port(const struct worker *w, const struct snapshot_port *in, uint64_t hash, fdb_key key,
@@ -182,8 +187,10 @@ find_port(const struct worker *w, const struct snapshot_port *in, uint64_t hash,
 	uint32_t value;
 
 	/* Key 0 is that of the table's free places. */
-	if (is_group(mac) || !key || !fdb_lookup(in->bridge->fdb, hash, key, &value))
+	if (is_group(mac) || !key)
 		return PORT_MAX;
+	if (UNLIKELY(!fdb_lookup(in->bridge->fdb, hash, key, &value)))
+		return find_sighting(w, in, key);
 	value &= 0xffff;
 	/* The table may be ahead of this snapshot. */
 	if (value >= w->now->port_count || w->now->ports[value].bridge != in->bridge)
@@ -221,7 +228,6 @@ decide_checked(struct worker *w, const struct snapshot_port *in, struct lookups 
 void
 decide_burst(struct worker *w, const struct snapshot_port *in, struct port_counters *counters)
 {
-	const struct snapshot_bridge *bridge = in->bridge;
 	fdb_key source = 0, target = 0;
 	unsigned out = PORT_MAX, forwarded = 0;
 	struct lookups l;
@@ -235,8 +241,7 @@ decide_burst(struct worker *w, const struct snapshot_port *in, struct port_count
 
 		if (l.source[n] != source) {
 			source = l.source[n];
-			if (LIKELY(!bridge->has_flood_vlans ||
-				    !vlan_set_has(&bridge->flood_vlans, f->vlan)))
+			if (LIKELY(in->learns_all) || learns_in(in, f->vlan))
 				learn(w, in, l.source_hash[n], source);
 		}
 		if (l.target[n] != target) {

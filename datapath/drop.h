@@ -21,7 +21,9 @@
 	X(VLAN_DENIED, IN, "the port does not carry this VLAN")                                \
 	X(MAC_LOCK, IN, "the source address is not the port's own")                            \
 	X(RATE_IN, IN, "over the rate at which the port may send")                             \
-	X(STORM, IN, "over the port's limit of broadcast, multicast and unknown unicast")      \
+	X(STORM_BROADCAST, IN, "over the port's limit of broadcast frames")                    \
+	X(STORM_MULTICAST, IN, "over the port's limit of multicast frames")                    \
+	X(STORM_UNKNOWN, IN, "over the port's limit of frames to unknown addresses")           \
 	X(HAIRPIN, IN, "the destination is behind the port it came from")                      \
 	X(NO_MEMBER, IN, "no other port of the bridge carries this VLAN")                      \
 	X(DETACHED, IN, "the port belongs to no bridge")                                       \

@@ -54,6 +54,20 @@ describe_rate(struct snapshot_rate *r, const struct port_rate *set, struct rate_
 	r->limit_packets = packets.cir && !rte_meter_srtcm_profile_config(&r->packets, &packets);
 }
 
+static void
+describe_storm(struct snapshot_port *p, const struct port_slot *slot)
+{
+	p->storm_meters = slot->storm_meters;
+	for (unsigned c = 0; c < STORM_CLASSES; c++) {
+		uint64_t pps = slot->settings.storm_pps[c];
+		struct rte_meter_srtcm_params params = {
+			.cir = pps, .cbs = pps * STORM_BURST_FACTOR};
+
+		if (pps && !rte_meter_srtcm_profile_config(&p->storm_profiles[c], &params))
+			p->storm |= (uint8_t)(1u << c);
+	}
+}
+
 /* Which checks the port's settings ask for. */
 static void
 describe_checks(struct snapshot_port *p)
@@ -70,9 +84,6 @@ static void
 describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snapshot *s)
 {
 	const struct port_settings *set = &slot->settings;
-	struct rte_meter_srtcm_params storm = {.cir = set->storm_pps,
-		.cbs = (uint64_t)set->storm_pps * STORM_BURST_FACTOR,
-		.ebs = 0};
 
 	p->port = slot->port;
 	p->bridge = set->bridge >= 0 ? &s->bridges[set->bridge] : NULL;
@@ -89,7 +100,9 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	p->mac = set->mac;
 	p->trunks = set->trunks;
 	p->cvlans = set->cvlans;
-	p->storm = set->storm_pps && !rte_meter_srtcm_profile_config(&p->storm_profile, &storm);
+	p->learning = !set->no_learning;
+	p->learns_all = p->learning && p->bridge && !p->bridge->has_flood_vlans;
+	describe_storm(p, slot);
 	memcpy(p->tx_worker, slot->worker, sizeof(p->tx_worker));
 	p->tx_held = slot->held;
 	p->tx_last = slot->last;
@@ -105,6 +118,7 @@ describe_bridge(const struct topology *t, struct snapshot_bridge *b, unsigned in
 	const struct bridge_slot *slot = &t->bridges[index];
 	uint16_t *members;
 
+	b->number = index;
 	b->fdb = slot->fdb;
 	b->forward_bpdu = slot->settings.forward_bpdu;
 	b->flood_vlans = slot->settings.flood_vlans;

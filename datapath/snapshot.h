@@ -15,6 +15,7 @@
 #include "datapath/meter.h"
 
 struct snapshot_bridge {
+	unsigned number;
 	struct fdb *fdb; /* NULL = free slot */
 	bool forward_bpdu;
 	bool has_flood_vlans;
@@ -47,7 +48,9 @@ struct snapshot_port {
 	uint16_t qinq_ethtype;
 	uint32_t max_len; /* frame length limit without tag: MTU + 14, or UINT32_MAX */
 	bool drop_reserved, mac_lock;
-	bool storm;
+	bool learning;   /* addresses are learnt, but in the bridge's flood_vlans */
+	bool learns_all; /* in every VLAN */
+	uint8_t storm;   /* bits by enum storm_class: is limited */
 	struct mac mac;
 	bool isolated;                      /* talks to ports that are not */
 	uint32_t in_checks, out_checks;     /* CHECK_IN_..., CHECK_OUT_... (datapath/check.h) */
@@ -56,7 +59,8 @@ struct snapshot_port {
 		tx_held; /* queues on their way: only tx_last writes what was handed to it before */
 	uint8_t tx_last; /* the worker they leave */
 	struct vlan_set trunks, cvlans;
-	struct rte_meter_srtcm_profile storm_profile; /* one token per frame */
+	struct rte_meter_srtcm_profile storm_profiles[STORM_CLASSES]; /* one token per frame */
+	struct meter *storm_meters; /* [STORM_CLASSES], written by workers */
 	struct snapshot_rate in_rate, out_rate;
 };
 

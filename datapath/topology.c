@@ -187,6 +187,18 @@ need_pool(struct err *err)
 	return 0;
 }
 
+/* Two for the rates, then those of storms; all full.  One block for free(). */
+static struct rate_meters *
+create_meters(void)
+{
+	unsigned count = 2 * sizeof(struct rate_meters) / sizeof(struct meter) + STORM_CLASSES;
+	struct meter *meters = aligned_alloc(alignof(struct meter), count * sizeof(*meters));
+
+	for (unsigned m = 0; meters && m < count; m++)
+		meters[m] = (struct meter){.tokens = METER_FULL};
+	return (struct rate_meters *)meters;
+}
+
 int
 datapath_port_add(struct port *port, const struct port_settings *settings, struct err *err)
 {
@@ -206,14 +218,11 @@ datapath_port_add(struct port *port, const struct port_settings *settings, struc
 	if (!port->counters)
 		return err_set(err, -ENOMEM, "no memory for the port's counters");
 	memset(port->counters, 0, size);
-	meters = aligned_alloc(alignof(*meters), 2 * sizeof(*meters));
+	meters = create_meters();
 	if (!meters) {
 		free(port->counters);
 		return err_set(err, -ENOMEM, "no memory for the port's meters");
 	}
-	memset(meters, 0, 2 * sizeof(*meters));
-	for (unsigned m = 0; m < 2; m++)
-		meters[m].bytes.tokens = meters[m].packets.tokens = METER_FULL;
 	port->index = (uint16_t)p;
 
 	slot = &topology.ports[p];
@@ -222,6 +231,7 @@ datapath_port_add(struct port *port, const struct port_settings *settings, struc
 	slot->generation = ++topology.generation;
 	slot->port = port;
 	slot->meters = meters;
+	slot->storm_meters = (struct meter *)(meters + 2);
 	for (unsigned q = 0; q < PORT_QUEUES_MAX; q++)
 		slot->worker[q] =
 			(uint8_t)(q < port->rx_queues ? idlest_worker() : q % topology.workers);

@@ -24,6 +24,7 @@ struct port_slot {
 	uint32_t held;                   /* queue pairs on their way to another worker */
 	uint8_t last;                    /* the worker they leave */
 	struct rate_meters *meters;      /* [2]: in, out */
+	struct meter *storm_meters;      /* [STORM_CLASSES], behind the meters */
 };
 
 struct topology {

@@ -52,7 +52,8 @@ worker_wake(struct worker *w)
 void
 worker_learn(struct worker *w, fdb_key key, unsigned port, uint32_t generation)
 {
-	uint64_t mark = key ^ (uint64_t)port << 48;
+	/* The generation says the port, too: an index that is taken again is another one's. */
+	uint64_t mark = key ^ (uint64_t)generation << 32;
 	unsigned slot = (unsigned)((mark * UINT64_C(0x9e3779b97f4a7c15)) >> 56) % WORKER_RECENT;
 	struct worker_event event = {.key = key,
 		.port = (uint16_t)port,
@@ -62,6 +63,8 @@ worker_learn(struct worker *w, fdb_key key, unsigned port, uint32_t generation)
 	if (w->recent[slot].key == mark &&
 		w->tsc - w->recent[slot].tsc < w->tsc_hz / 1000 * RECENT_MS)
 		return;
+	sighting_note(w->sightings, key, w->now->ports[port].bridge->number, port, generation,
+		worker_now_ms(w));
 	w->recent[slot].key = mark;
 	w->recent[slot].tsc = w->tsc;
 	if (rte_ring_enqueue_elem(w->events, &event, sizeof(event)))

@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include <rte_meter.h>
 #include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
 
@@ -20,6 +19,7 @@
 #include "datapath/offload.h"
 #include "datapath/pull.h"
 #include "datapath/punt.h"
+#include "datapath/sighting.h"
 #include "datapath/snapshot.h"
 #include "lib/fault.h"
 
@@ -48,10 +48,7 @@ struct worker_inject {
 /* A worker's own notes about a port; written by the worker only. */
 struct worker_port {
 	uint32_t tx_touched, rx_touched; /* queues to flush at the end of the turn */
-	uint32_t meter_generation;       /* snapshot_port.generation the meter was set up for */
-	uint64_t meter_rate;
-	uint16_t usual; /* port index: where the last frames from here went */
-	struct rte_meter_srtcm storm;
+	uint16_t usual;                  /* port index: where the last frames from here went */
 };
 
 struct worker {
@@ -72,6 +69,7 @@ struct worker {
 	int wake_fd;    /* eventfd: the control thread or a peer wakes this worker */
 	int control_fd; /* eventfd of the control thread */
 	pthread_t thread;
+	struct sightings *sightings; /* of all workers */
 	struct offload *offload;
 	struct pull *pull;      /* private copies of long beginnings */
 	struct punt_ring *punt; /* frames for the control thread */
@@ -151,6 +149,13 @@ worker_touch_rx(struct worker *w, unsigned port, unsigned queue)
 	if (!(p->tx_touched | p->rx_touched))
 		w->touched[w->touched_count++] = (uint16_t)port;
 	p->rx_touched |= 1u << queue;
+}
+
+/* Of a clock that all workers share. */
+static inline uint64_t
+worker_now_ms(const struct worker *w)
+{
+	return w->tsc / (w->tsc_hz / 1000);
 }
 
 /* Asks the control thread to learn an address, unless it was asked a moment ago. */

@@ -176,7 +176,7 @@ ports(void **state)
 	expect_member("port.show", "{}", "rows.0.reason", "\"waiting for a connection\"");
 	expect_member("port.show", "{}", "rows.0.profile", "\"vm\"");
 	expect_member("port.show", "{}", "rows.0.mac_lock", "true");
-	expect_member("port.show", "{}", "rows.0.storm", "1000");
+	expect_member("port.show", "{}", "rows.0.storm_unknown", "1000");
 	expect_member("port.show", "{}", "rows.0.vlan_mode", "\"trunk\"");
 	expect_member("port.show", "{}", "rows.0.vhost.connected", "false");
 	expect_member("port.show", "{}", "rows.0.workers", "[0,0]");

@@ -29,6 +29,7 @@
 static struct memory_port *ports[PORTS];
 static unsigned bridge;
 
+static const struct mac broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 static const struct mac group = {{0x33, 0x33, 0, 0, 0, 1}};
 
 static struct mac
@@ -123,6 +124,19 @@ await_drop(unsigned port, enum drop drop, uint64_t count)
 		assert_true(clock_ns() < end);
 		sched_yield();
 	}
+}
+
+static void
+await_received(unsigned port, uint64_t count)
+{
+	uint64_t end = clock_ns() + WAIT_MS * UINT64_C(1000000);
+	struct port_counters c;
+
+	do {
+		assert_true(clock_ns() < end);
+		sched_yield();
+		datapath_port_counters(&ports[port]->port, &c);
+	} while (c.rx_packets != count);
 }
 
 static int
@@ -330,7 +344,8 @@ test_storm(void **state)
 	unsigned got = 0;
 
 	(void)state;
-	s.storm_pps = 100; /* and up to 200 saved */
+	s.storm_pps[STORM_MULTICAST] = 100; /* and up to 200 saved */
+	s.storm_pps[STORM_BROADCAST] = 100;
 	assert_int_equal(datapath_port_set(&ports[0]->port, &s, NULL), 0);
 	make(bytes, group, host(0), 0xffff, 60, 0);
 	for (unsigned i = 0; i < 2000; i++)
@@ -345,8 +360,82 @@ test_storm(void **state)
 	}
 	datapath_port_counters(&ports[0]->port, &c);
 	assert_int_equal(c.rx_flooded, got);
-	assert_int_equal(c.drops[DROP_STORM], 2000 - got);
+	assert_int_equal(c.drops[DROP_STORM_MULTICAST], 2000 - got);
 	assert_in_range(got, 200, 1000);
+
+	/* Other classes have buckets, or none, of their own. */
+	make(bytes, broadcast, host(0), 0xffff, 60, 0);
+	for (unsigned i = 0; i < 200; i++) {
+		memory_port_put(ports[0], 0, bytes, 60);
+		expect(1, bytes, 60);
+	}
+	make(bytes, host(99), host(0), 0xffff, 60, 0);
+	for (unsigned i = 0; i < 2000; i++) {
+		memory_port_put(ports[0], 0, bytes, 60);
+		expect(1, bytes, 60);
+	}
+	assert_int_equal(dropped(0, DROP_STORM_BROADCAST), 0);
+	assert_int_equal(dropped(0, DROP_STORM_UNKNOWN), 0);
+	s.storm_pps[STORM_UNKNOWN] = 100;
+	assert_int_equal(datapath_port_set(&ports[0]->port, &s, NULL), 0);
+	for (unsigned i = 0; i < 2000; i++)
+		memory_port_put(ports[0], 0, bytes, 60);
+	await_received(0, 6200);
+	assert_in_range(dropped(0, DROP_STORM_UNKNOWN), 1000, 1800);
+}
+
+/*
+ * Frames to a guest that has just spoken are not unknown, though the control thread, which is this
+ * test, has not come to learn its address; whichever workers the two guests are on.
+ */
+static void
+test_sighting(void **state)
+{
+	struct port_settings s = plain_settings();
+	uint8_t hello[60], bytes[60];
+	struct port_counters c;
+
+	(void)state;
+	for (unsigned n = 0; n < STORM_CLASSES; n++)
+		s.storm_pps[n] = 100;
+	for (unsigned p = 0; p < PORTS; p++)
+		assert_int_equal(datapath_port_set(&ports[p]->port, &s, NULL), 0);
+	for (unsigned to = 1; to < PORTS; to++) {
+		make(hello, group, host(to), 0xffff, 60, to);
+		memory_port_put(ports[to], 0, hello, 60);
+		expect(0, hello, 60);
+		make(bytes, host(to), host(0), 0xffff, 60, to);
+		for (unsigned i = 0; i < 600; i++)
+			memory_port_put(ports[0], 0, bytes, 60);
+		await_received(0, 600 * to);
+	}
+	assert_int_equal(dropped(0, DROP_STORM_UNKNOWN), 0);
+	/* A machine that pauses for longer than a sighting is believed makes some of them unknown. */
+	datapath_port_counters(&ports[0]->port, &c);
+	assert_in_range(c.rx_forwarded, 1600, 1800);
+}
+
+/* A port that is not to be learnt from. */
+static void
+test_no_learning(void **state)
+{
+	struct port_settings s = plain_settings();
+	uint8_t bytes[60];
+
+	(void)state;
+	s.no_learning = true;
+	assert_int_equal(datapath_port_set(&ports[0]->port, &s, NULL), 0);
+	make(bytes, host(1), host(0), 0xffff, 60, 0);
+	memory_port_put(ports[0], 0, bytes, 60);
+	for (unsigned p = 1; p < PORTS; p++)
+		expect(p, bytes, 60);
+	make(bytes, host(0), host(1), 0xffff, 60, 0);
+	memory_port_put(ports[1], 0, bytes, 60);
+	expect(0, bytes, 60);
+	expect(2, bytes, 60);
+	expect(3, bytes, 60);
+	await_entries(1);
+	assert_int_equal(fdb_port_entries(datapath_bridge_fdb(bridge), ports[0]->port.index), 0);
 }
 
 /* Isolated ports reach the others, and nobody of their kind; not even by a flood. */
@@ -1082,6 +1171,8 @@ main(void)
 		TEST(test_zero_destination),
 		TEST(test_drops),
 		TEST(test_storm),
+		TEST(test_sighting),
+		TEST(test_no_learning),
 		TEST(test_isolated),
 		TEST(test_policed),
 		TEST(test_vlan_modes),
