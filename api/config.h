@@ -25,7 +25,8 @@
 	X(VHOST_USER, "vhost-user", "a virtual machine's network card, by a Unix socket")   \
 	X(TAP, "tap", "an interface of this host, made by patchbay and gone with the port") \
 	X(AFPACKET, "afpacket", "an interface of this host, shared with the kernel (slow)") \
-	X(PCAP, "pcap", "frames read from a capture file, once")                            \
+	X(PCI, "pci", "a network card by its PCI address, taken from the kernel")           \
+	X(PCAP, "pcap", "frames read from a capture file, once, and written to one")        \
 	X(NULL, "null", "swallows what it is sent and sends nothing")
 
 enum port_type {
@@ -67,7 +68,9 @@ struct port_config {
 	uint32_t socket_mode; /* octal permission bits; 0 = default */
 	/* kernel interfaces and files */
 	char dev[16];
+	char pci[16]; /* PCI address */
 	char file[CONFIG_FILE_SIZE];
+	char write[CONFIG_FILE_SIZE];
 };
 
 /* The VLAN mode in force: without a `vlan_mode`, a port with a tag is an access port (1) and one

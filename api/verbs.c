@@ -37,6 +37,12 @@
  *		reconnects	connections since the port was added, less one
  *		errors		connections that patchbayd ended because of an error
  *	}
+ *	nic		pci, tap, pcap, null only: {
+ *		driver		DPDK's
+ *		speed_mbps	0 = not known
+ *		offloads	list: what the card does for frames sent: "checksum", "tso4", "tso6"
+ *		counters	{name: count}: the device's own that are not zero, names by the driver
+ *	}
  * }]}
  *
  * stats.show {port?} -> {"time_ns": monotonic clock of the daemon, "rows": [{
@@ -121,6 +127,7 @@ static const struct column port_columns[] = {
 	{"MAC LOCK", "mac_lock", COLUMN_HIDDEN, "is its mac the only source address it may use?"},
 	{"WORKERS", "workers", COLUMN_HIDDEN, "the workers that poll its receive queues, in order"},
 	{"VHOST", "vhost", COLUMN_HIDDEN, "state of a vhost-user connection"},
+	{"NIC", "nic", COLUMN_HIDDEN, "driver, offloads and counters of a device"},
 	END,
 };
 
@@ -182,6 +189,20 @@ static const struct column version_columns[] = {
 	{"UPTIME s", "uptime", COLUMN_NUMBER, "seconds since its start"},
 	{"HUGEPAGES", "hugepages", COLUMN_TEXT, "are packet buffers in hugepages?"},
 	{"DPDK", "dpdk", COLUMN_TEXT, "version of DPDK"},
+	END,
+};
+
+static const struct column nic_columns[] = {
+	{"PCI", "pci", COLUMN_TEXT, "PCI address"},
+	{"ID", "id", COLUMN_TEXT, "vendor and device"},
+	{"DRIVER", "driver", COLUMN_TEXT, "who drives it; vfio-pci: ready for a pci port"},
+	{"IOMMU GROUP", "iommu_group", COLUMN_NUMBER, "cards of one group change hands together"},
+	{"NUMA", "numa_node", COLUMN_NUMBER, "the memory it is near to"},
+	{"INTERFACE", "interface", COLUMN_TEXT, "the kernel's interfaces of it"},
+	{"ADDRESS", "ips", COLUMN_TEXT, "addresses of the first one"},
+	{"IN THE WAY", "obstacle", COLUMN_TEXT, "what keeps it from a pci port"},
+	{"INTERFACES", "interfaces", COLUMN_HIDDEN, "all interfaces: name, up, addresses"},
+	{"READY", "ready", COLUMN_HIDDEN, "is it bound to vfio-pci?"},
 	END,
 };
 
@@ -309,6 +330,20 @@ static const struct param bench_run_params[] = {
 	END,
 };
 
+static const struct param nic_bind_params[] = {
+	{"pci", VALUE_STRING, 0, 31, NULL, "PCI address of the card, as `nic list` shows it", true, true},
+	{"force", VALUE_BOOL, 0, 0, NULL,
+		"even if the host uses it: whoever does is cut off", false, false},
+	END,
+};
+
+static const struct param nic_unbind_params[] = {
+	{"pci", VALUE_STRING, 0, 31, NULL, "PCI address of the card, as `nic list` shows it", true, true},
+	{"force", VALUE_BOOL, 0, 0, NULL,
+		"even if a program uses it: the kernel waits for that program", false, false},
+	END,
+};
+
 static const struct param help_params[] = {
 	{"noun", VALUE_STRING, 0, 31, NULL, "the noun", true, false},
 	{"verb", VALUE_STRING, 0, 31, NULL, "the verb", true, false},
@@ -370,6 +405,13 @@ const struct verb verbs[] = {
 		VERB_READ_ONLY, "daemon ping"},
 	{"daemon", "schema", "print the declaration of nouns, keys and verbs as JSON", NULL, NULL,
 		false, NULL, NULL, VERB_READ_ONLY | VERB_JSON, "daemon schema"},
+
+	{"nic", "list", "show this host's PCI network cards and what is in the way of using them", NULL,
+		NULL, false, NULL, nic_columns, VERB_LOCAL | VERB_DEFAULT, "nic list"},
+	{"nic", "bind", "take a network card from the kernel, for a pci port; needs root", NULL, NULL,
+		false, nic_bind_params, NULL, VERB_LOCAL, "nic bind 0000:03:00.0"},
+	{"nic", "unbind", "give a network card back to the kernel; needs root", NULL, NULL, false,
+		nic_unbind_params, NULL, VERB_LOCAL, "nic unbind 0000:03:00.0"},
 
 	{"bench", "run", "measure a switch between virtual machines of our own", NULL, NULL, false,
 		bench_run_params, NULL, VERB_LOCAL,

@@ -7,6 +7,7 @@
 #include "cli/complete.h"
 #include "cli/help.h"
 #include "cli/local.h"
+#include "cli/nic.h"
 
 static int
 completion_bash(const struct command *c, struct err *err)
@@ -52,6 +53,9 @@ static const struct {
 	{"bench", "run", bench_run_verb},
 	{"completion", "bash", completion_bash},
 	{"help", "show", help_show},
+	{"nic", "bind", nic_bind_verb},
+	{"nic", "list", nic_list_verb},
+	{"nic", "unbind", nic_unbind_verb},
 };
 
 int

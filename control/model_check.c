@@ -10,6 +10,7 @@
 
 #include "control/model.h"
 #include "datapath/datapath.h"
+#include "lib/nic.h"
 #include "lib/parse.h"
 
 struct check {
@@ -82,7 +83,7 @@ claim_add(struct claim *claims, unsigned *count, const char *key, const char *va
 	c->index = index;
 }
 
-#define CLAIMS_PER_PORT 5
+#define CLAIMS_PER_PORT 7
 
 static unsigned
 claim_ports(const struct model *model, struct claim *claims)
@@ -96,7 +97,9 @@ claim_ports(const struct model *model, struct claim *claims)
 		claim_add(claims, &count, "name", p->name, i);
 		claim_add(claims, &count, "path", p->path, i);
 		claim_add(claims, &count, "dev", p->dev, i);
+		claim_add(claims, &count, "pci", p->pci, i);
 		claim_add(claims, &count, "file", p->file, i);
+		claim_add(claims, &count, "write", p->write, i);
 		/* Only within one bridge are two owners of an address a contradiction. */
 		if (mac_is_zero(&p->mac) || !p->bridge[0])
 			continue;
@@ -168,6 +171,19 @@ check_port_keys(const struct port_config *p, const char **key, struct err *err)
 	if (schema_complete(&noun_port, p, err) < 0) {
 		*key = NULL;
 		return err_prefix(err, "port \"%s\"", p->name);
+	}
+	if (p->pci[0] && !nic_address_is_valid(p->pci)) {
+		*key = "pci";
+		return err_set(err, -EINVAL,
+			"port \"%s\": pci=%s is not a PCI address: give one like 0000:03:00.0, see "
+			"`patchbay nic list`",
+			p->name, p->pci);
+	}
+	if (p->type == PORT_TYPE_PCAP && !p->file[0] && !p->write[0]) {
+		*key = "file";
+		return err_set(err, -EINVAL,
+			"port \"%s\": give file=FILE to read, write=FILE to write, or both",
+			p->name);
 	}
 	if ((mode == VLAN_ACCESS || mode == VLAN_DOT1Q_TUNNEL) && p->tag < 0) {
 		*key = "vlan_mode";

@@ -125,11 +125,11 @@ set_no_huge(struct options *o, const char *value, struct err *err)
 }
 
 static int
-set_pci(struct options *o, const char *value, struct err *err)
+set_iova(struct options *o, const char *value, struct err *err)
 {
-	(void)value;
-	(void)err;
-	o->datapath.pci = true;
+	if (strcmp(value, "va") != 0 && strcmp(value, "pa") != 0)
+		return err_set(err, -EINVAL, "--iova %s: give va or pa", value);
+	o->datapath.physical = value[0] == 'p';
 	return 0;
 }
 
@@ -181,7 +181,9 @@ static const struct {
 	{"idle-us", "N", set_idle_us,
 		"microseconds without work before a worker sleeps; default: 100"},
 	{"no-huge", NULL, set_no_huge, "use no hugepages even if there are some"},
-	{"pci", NULL, set_pci, "look for network cards on the PCI bus"},
+	{"iova", "MODE", set_iova,
+		"pa: physical addresses for network cards without IOMMU (needs\n"
+		"hugepages and root); default: va"},
 	{"log-level", "LEVEL", set_log_level, "error, warning, info or debug; default: info"},
 	{"help", NULL, set_help, "print this help"},
 	{"version", NULL, set_version, "print the version"},

@@ -10,6 +10,8 @@
 #include "control/port_vhost_user.h"
 #include "datapath/port_eth.h"
 
+#define XSTATS_MAX 1024
+
 /* ---- kernel interfaces, files and the null device: all by one driver face ---- */
 
 static int
@@ -19,9 +21,10 @@ eth_create(struct event_base *loop, const struct port_config *config, struct por
 	struct port_eth_options options = {
 		.name = config->name,
 		.type = port_kind(config->type)->name,
-		.target = config->dev[0]    ? config->dev
-			  : config->file[0] ? config->file
-					    : NULL,
+		.dev = config->dev,
+		.pci = config->pci,
+		.file = config->file[0] ? config->file : NULL,
+		.write = config->write[0] ? config->write : NULL,
 		.queues = config->queues,
 		.mtu = (uint16_t)config->mtu,
 		.mac = config->mac,
@@ -29,6 +32,40 @@ eth_create(struct event_base *loop, const struct port_config *config, struct por
 
 	(void)loop;
 	return port_eth_create(&options, port, err);
+}
+
+/* The device's own counters, those that are not zero. */
+static json_t *
+describe_counters(const struct port *port)
+{
+	struct port_eth_xstat *stats = calloc(XSTATS_MAX, sizeof(*stats));
+	unsigned count = stats ? port_eth_xstats(port, stats, XSTATS_MAX) : 0;
+	json_t *object = json_object();
+
+	for (unsigned i = 0; i < count; i++) {
+		if (stats[i].value)
+			json_object_set_new(
+				object, stats[i].name, json_integer((json_int_t)stats[i].value));
+	}
+	free(stats);
+	return object;
+}
+
+static json_t *
+describe_device(const struct port *port, const struct port_eth_status *status)
+{
+	static const struct {
+		unsigned bit;
+		const char *name;
+	} names[] = {{OFFLOAD_CSUM, "checksum"}, {OFFLOAD_TSO4, "tso4"}, {OFFLOAD_TSO6, "tso6"}};
+	json_t *offloads = json_array();
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (status->accepts & names[i].bit)
+			json_array_append_new(offloads, json_string(names[i].name));
+	}
+	return json_pack("{s:s, s:i, s:o, s:o}", "driver", status->driver, "speed_mbps",
+		(int)status->speed_mbps, "offloads", offloads, "counters", describe_counters(port));
 }
 
 static void
@@ -41,6 +78,8 @@ eth_status(const struct port *port, struct port_state *state)
 	state->queues = port->rx_queues;
 	state->mac = status.mac;
 	state->mtu = status.mtu;
+	state->title = "nic";
+	state->detail = describe_device(port, &status);
 	if (!status.link_up)
 		snprintf(state->reason, sizeof(state->reason),
 			"the interface has no link: see `ip link`");
@@ -68,6 +107,7 @@ static const struct port_kind types[] = {
 		},
 	ETH(TAP, "tap"),
 	ETH(AFPACKET, "afpacket"),
+	ETH(PCI, "pci"),
 	ETH(PCAP, "pcap"),
 	ETH(NULL, "null"),
 };

@@ -144,7 +144,7 @@ datapath_start(const struct datapath_options *options, struct err *err)
 	r = fault_install();
 	if (r)
 		return err_set(err, r, "can't catch SIGBUS: %s", strerror(-r));
-	r = env_start(options->hugepages, options->pci, err);
+	r = env_start(options->hugepages, options->physical, err);
 	if (r)
 		return r;
 	r = start_grace(err);

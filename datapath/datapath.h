@@ -31,7 +31,7 @@ struct datapath_options {
 	bool busy_poll;            /* never sleep */
 	unsigned idle_us;          /* time without work before a worker sleeps; 0 = 100 */
 	bool hugepages;            /* use hugepages for packet buffers when there are some */
-	bool pci;                  /* scan PCI for NICs */
+	bool physical; /* physical addresses for cards: needed without IOMMU, needs hugepages */
 };
 
 /* Starts DPDK's environment and the workers.  Once per process. */

@@ -15,6 +15,8 @@
 #define ENV_ARGS_MAX  16
 #define ENV_HUGE_NEED (32u << 20) /* bytes of free hugepages that make them worth using */
 
+#define NO_CARD "ffff:ff:1f.7" /* a PCI address that no card has */
+
 static bool with_hugepages;
 
 /* Bytes in free 2 MiB pages. */
@@ -69,23 +71,27 @@ remove_runtime_dir(void)
 }
 
 int
-env_start(bool hugepages, bool pci, struct err *err)
+env_start(bool hugepages, bool physical, struct err *err)
 {
 	char prefix[48], lcores[4096];
 	char *args[ENV_ARGS_MAX];
 	int n = 0, r;
 
 	with_hugepages = hugepages && hugepages_free() >= ENV_HUGE_NEED;
+	if (physical && !with_hugepages)
+		return err_set(err, -ENOMEM,
+			"--iova pa needs hugepages, of which too few are free: `echo 64 > "
+			"/proc/sys/vm/nr_hugepages`");
 	snprintf(prefix, sizeof(prefix), "--file-prefix=patchbay-%d", (int)getpid());
 	args[n++] = (char *)"patchbayd";
 	args[n++] = prefix;
 	lcore_argument(lcores, sizeof(lcores));
 	args[n++] = lcores;
-	/* Our drivers are linked; without this EAL would load the whole plug-in folder. */
-	args[n++] = (char *)"-d";
-	args[n++] = (char *)"librte_mempool_ring.so.23";
+	/* A list of allowed cards with none in it: EAL would take all that it finds a driver for. */
+	args[n++] = (char *)"-a";
+	args[n++] = (char *)NO_CARD;
 	args[n++] = (char *)"--no-telemetry";
-	args[n++] = (char *)"--iova-mode=va";
+	args[n++] = (char *)(physical ? "--iova-mode=pa" : "--iova-mode=va");
 	args[n++] = (char *)"--log-level=lib.eal:4";
 	/* It complains of a queueing discipline and of secondary processes that we do not need. */
 	args[n++] = (char *)"--log-level=pmd.net.tap:2";
@@ -97,8 +103,6 @@ env_start(bool hugepages, bool pci, struct err *err)
 		args[n++] = (char *)"-m";
 		args[n++] = (char *)"256";
 	}
-	if (!pci)
-		args[n++] = (char *)"--no-pci";
 	args[n] = NULL;
 	r = rte_eal_init(n, args);
 	if (r < 0 && with_hugepages) {

@@ -9,8 +9,11 @@
 
 #include "lib/err.h"
 
-/* Once per process, on the control thread.  hugepages: used when there are some free. */
-int env_start(bool hugepages, bool pci, struct err *err);
+/*
+ * Once per process, on the control thread.  hugepages: used when there are some free.
+ * physical: devices get physical addresses, for cards without IOMMU; needs hugepages.
+ */
+int env_start(bool hugepages, bool physical, struct err *err);
 void env_stop(void);
 /* Are hugepages in use? */
 bool env_hugepages(void);

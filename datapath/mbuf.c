@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <rte_errno.h>
@@ -7,8 +8,10 @@
 
 #include "datapath/mbuf.h"
 
-#define POOL_MBUFS 4095 /* about 10 MiB */
-#define POOL_CACHE 128
+#define POOL_MBUFS       4095 /* about 10 MiB */
+#define POOL_CACHE       128
+/* Descriptors of both rings of a queue pair, and those of frames on their way. */
+#define CARD_QUEUE_MBUFS 2048
 
 /* What this thread has made and not passed on yet. */
 static _Thread_local struct {
@@ -16,22 +19,38 @@ static _Thread_local struct {
 	struct rte_mbuf *mbufs[FRAME_BURST];
 } under_way;
 
+static struct rte_mempool *
+create(const char *name, unsigned count, struct err *err)
+{
+	struct rte_mempool *pool = rte_pktmbuf_pool_create(name, count, POOL_CACHE,
+		RTE_ALIGN(sizeof(struct mbuf_note), RTE_MBUF_PRIV_ALIGN),
+		RTE_PKTMBUF_HEADROOM + MBUF_DATA, SOCKET_ID_ANY);
+
+	if (!pool)
+		err_set(err, -ENOMEM,
+			"no memory for %u packet buffers (%s): free some, or give the "
+			"daemon more with hugepages",
+			count, rte_strerror(rte_errno));
+	return pool;
+}
+
 struct rte_mempool *
 mbuf_pool(struct err *err)
 {
 	static struct rte_mempool *pool;
 
-	if (pool)
-		return pool;
-	pool = rte_pktmbuf_pool_create("patchbay", POOL_MBUFS, POOL_CACHE,
-		RTE_ALIGN(sizeof(struct mbuf_note), RTE_MBUF_PRIV_ALIGN),
-		RTE_PKTMBUF_HEADROOM + MBUF_DATA, SOCKET_ID_ANY);
 	if (!pool)
-		err_set(err, -ENOMEM,
-			"no memory for %u packet buffers (%s): free some, or give the "
-			"daemon more with hugepages",
-			POOL_MBUFS, rte_strerror(rte_errno));
+		pool = create("patchbay", POOL_MBUFS, err);
 	return pool;
+}
+
+struct rte_mempool *
+mbuf_pool_create(unsigned id, unsigned queues, struct err *err)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	snprintf(name, sizeof(name), "card%u", id);
+	return create(name, queues * CARD_QUEUE_MBUFS + POOL_MBUFS / 2, err);
 }
 
 /* Appends bytes to the chain that starts at head; *tail is its last mbuf. */

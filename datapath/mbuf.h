@@ -28,6 +28,9 @@ struct mbuf_note {
 /* The daemon's pool; created at the first call, on the control thread.  NULL and err on failure. */
 struct rte_mempool *mbuf_pool(struct err *err);
 
+/* A pool for the rings of one card with so many queue pairs; freed by its owner.  As above. */
+struct rte_mempool *mbuf_pool_create(unsigned id, unsigned queues, struct err *err);
+
 /*
  * worker: a private copy of the whole frame, NULL when the pool is empty.  The sender's memory may
  * fail under the copy (lib/fault.h): until the caller has passed on what it got, at most FRAME_BURST

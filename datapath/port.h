@@ -128,6 +128,7 @@ struct port {
 	uint16_t index;             /* constant once added: its place in the snapshot */
 	uint16_t rx_queues;         /* constant: queues to poll, 1..PORT_QUEUES_MAX */
 	uint16_t tx_queues_max;     /* constant */
+	uint16_t mtu;               /* constant: the longest packet it can send; 0 = any */
 	uint16_t poll_us; /* constant: 0 = has wake-ups; else a worker may sleep this long */
 
 	/* Written by the port type at any time, read by workers once per burst (relaxed). */

@@ -1,37 +1,33 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Every port here is a DPDK virtual device, made from a table row.  Guests' offload requests are
- * completed before frames get here (accepts stays 0): these drivers either have no offloads or do
- * them in software with less care for hostile headers.
+ * Every port here is a device of DPDK's: a virtual one made from a table row, or a PCI card.  Virtual
+ * devices get frames that need nothing more (accepts stays 0): their drivers either have no offloads
+ * or do them in software with less care for hostile headers.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <rte_bus_vdev.h>
 #include <rte_ethdev.h>
 
 #include "datapath/datapath.h"
+#include "datapath/eth_device.h"
+#include "datapath/eth_offload.h"
 #include "datapath/mbuf.h"
+#include "datapath/offload.h"
 #include "datapath/port_eth.h"
 
-#define RX_DESCRIPTORS 512
-#define TX_DESCRIPTORS 512
-#define POLL_US        200 /* longest sleep where the driver has no wake-ups */
-#define ARGUMENTS_MAX  1200
-#define MTU_DEFAULT    1500
+#define POLL_US 200 /* longest sleep where the driver has no wake-ups */
 
 struct port_eth {
 	struct port port;
-	uint16_t ethdev;
-	char device[64]; /* the vdev's name */
+	struct eth_device device;
 	struct rte_mempool *pool;
+	bool own_pool;
+	struct offload
+		*offload[PORT_QUEUES_MAX]; /* for what the card can't do; NULL = can nothing */
 	struct rte_mbuf *mbufs[PORT_QUEUES_MAX][FRAME_BURST]; /* of the burst under way */
 	uint16_t mbuf_count[PORT_QUEUES_MAX];
 	atomic_int
@@ -45,16 +41,18 @@ eth_rx(struct port *port, unsigned queue, struct burst *burst, struct port_count
 {
 	struct port_eth *eth = (struct port_eth *)port;
 	struct rte_mbuf **mbufs = eth->mbufs[queue];
-	uint16_t n = rte_eth_rx_burst(eth->ethdev, (uint16_t)queue, mbufs, FRAME_BURST), kept = 0;
+	uint16_t n = rte_eth_rx_burst(eth->device.id, (uint16_t)queue, mbufs, FRAME_BURST),
+		 kept = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = mbufs[i];
 		uint32_t len = rte_pktmbuf_pkt_len(m);
-		enum drop drop = len < FRAME_LEN_MIN   ? DROP_RUNT
-				 : len > FRAME_LEN_MAX ? DROP_TOO_LONG
-						       : DROP_COUNT;
+		enum drop drop;
 
 		memset(&mbuf_note(m)->frame, 0, sizeof(struct frame));
+		drop = len < FRAME_LEN_MIN   ? DROP_RUNT
+		       : len > FRAME_LEN_MAX ? DROP_TOO_LONG
+					     : eth_offload_received(m, &mbuf_note(m)->frame);
 		if (drop != DROP_COUNT || !mbuf_to_burst(m, burst)) {
 			counters->rx_packets++;
 			counters->rx_bytes += len;
@@ -78,34 +76,84 @@ eth_rx_done(struct port *port, unsigned queue, struct burst *burst)
 	eth->mbuf_count[queue] = 0;
 }
 
+/* Copies on their way to the card. */
+struct outgoing {
+	unsigned count;
+	struct rte_mbuf *mbufs[FRAME_BURST];
+};
+
+static void
+send_out(struct port_eth *eth, unsigned queue, struct outgoing *out, struct port_counters *counters)
+{
+	uint16_t n = (uint16_t)out->count, ready = n, sent;
+
+	if (eth->offload[queue])
+		ready = rte_eth_tx_prepare(eth->device.id, (uint16_t)queue, out->mbufs, n);
+	for (uint16_t i = 0; i < ready; i++)
+		counters->tx_bytes += rte_pktmbuf_pkt_len(out->mbufs[i]);
+	sent = rte_eth_tx_burst(eth->device.id, (uint16_t)queue, out->mbufs, ready);
+	for (uint16_t i = sent; i < ready; i++)
+		counters->tx_bytes -= rte_pktmbuf_pkt_len(out->mbufs[i]);
+	counters->tx_packets += sent;
+	counters->drops[DROP_NIC_FULL] += ready - sent;
+	counters->drops[DROP_NO_OFFLOAD] += n - ready;
+	rte_pktmbuf_free_bulk(out->mbufs + sent, n - sent);
+	mbuf_settle();
+	out->count = 0;
+}
+
+static void
+copy_out(struct port_eth *eth, unsigned queue, const struct frame *f, struct outgoing *out,
+	struct port_counters *counters)
+{
+	struct rte_mbuf *m = mbuf_from_frame(eth->pool, f);
+
+	if (!m) {
+		counters->drops[DROP_NO_MBUF]++;
+		return;
+	}
+	if (f->needs)
+		eth_offload_request(m, f);
+	out->mbufs[out->count++] = m;
+	if (out->count == FRAME_BURST)
+		send_out(eth, queue, out, counters);
+}
+
+/* What the card can't do, though it does the like of it. */
+static void
+complete_out(struct port_eth *eth, unsigned queue, const struct frame *f, struct outgoing *out,
+	struct port_counters *counters)
+{
+	struct frame *made;
+	unsigned count;
+
+	if (offload_complete(eth->offload[queue], f, 0, &made, &count)) {
+		counters->drops[DROP_NO_OFFLOAD]++;
+		return;
+	}
+	counters->tx_segmented += count - 1;
+	counters->tx_csum += count;
+	for (unsigned i = 0; i < count; i++)
+		copy_out(eth, queue, &made[i], out, counters);
+}
+
 static void
 eth_tx(struct port *port, unsigned queue, const struct frame *frames, const uint8_t *list,
 	unsigned count, struct port_counters *counters)
 {
 	struct port_eth *eth = (struct port_eth *)port;
-	struct rte_mbuf *mbufs[FRAME_BURST];
-	uint32_t lens[FRAME_BURST];
-	uint16_t n = 0, sent;
+	struct outgoing out = {0};
 
 	for (unsigned k = 0; k < count; k++) {
-		struct rte_mbuf *m = mbuf_from_frame(eth->pool, &frames[list[k]]);
+		const struct frame *f = &frames[list[k]];
 
-		if (!m) {
-			counters->drops[DROP_NO_MBUF]++;
-			continue;
-		}
-		lens[n] = frames[list[k]].len;
-		mbufs[n++] = m;
+		if (f->needs && !eth_offload_fits(f))
+			complete_out(eth, queue, f, &out, counters);
+		else
+			copy_out(eth, queue, f, &out, counters);
 	}
-	sent = rte_eth_tx_burst(eth->ethdev, (uint16_t)queue, mbufs, n);
-	for (uint16_t i = 0; i < sent; i++)
-		counters->tx_bytes += lens[i];
-	counters->tx_packets += sent;
-	if (sent < n) {
-		counters->drops[DROP_NIC_FULL] += n - sent;
-		rte_pktmbuf_free_bulk(mbufs + sent, n - sent);
-	}
-	mbuf_settle();
+	if (out.count)
+		send_out(eth, queue, &out, counters);
 }
 
 /*
@@ -126,183 +174,83 @@ eth_destroy(struct port *port)
 {
 	struct port_eth *eth = (struct port_eth *)port;
 
-	rte_eth_dev_stop(eth->ethdev);
-	rte_eth_dev_close(eth->ethdev);
-	rte_vdev_uninit(eth->device);
+	eth_device_detach(&eth->device);
+	for (unsigned q = 0; q < PORT_QUEUES_MAX; q++)
+		offload_destroy(eth->offload[q]);
+	if (eth->own_pool)
+		rte_mempool_free(eth->pool);
 	free(eth);
 }
 
-/* ---- one row per driver ---- */
+/* ---- life ---- */
 
-static int
-need_interface(const char *dev, struct err *err)
-{
-	int fd;
-
-	if (!if_nametoindex(dev))
-		return err_set(err, -ENODEV, "interface \"%s\" does not exist: see `ip link`", dev);
-	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err_set(err, -errno,
-			"packets of interface \"%s\" can't be had (%s): the daemon "
-			"needs CAP_NET_RAW",
-			dev, strerror(errno));
-	close(fd);
-	return 0;
-}
-
-static int
-need_tun(const char *dev, struct err *err)
-{
-	int fd;
-
-	if (if_nametoindex(dev))
-		return err_set(err, -EEXIST,
-			"interface \"%s\" exists already: choose another dev=, or "
-			"remove it with `ip link del %s`",
-			dev, dev);
-	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return err_set(err, -errno,
-			"/dev/net/tun: %s: a tap port needs it, and CAP_NET_ADMIN",
-			strerror(errno));
-	close(fd);
-	return 0;
-}
-
-static int
-need_file(const char *file, struct err *err)
-{
-	if (access(file, R_OK) < 0)
-		return err_set(err, -errno, "capture file %s: %s", file, strerror(errno));
-	return 0;
-}
-
-static const struct eth_type {
-	const char *type, *driver;
-	int (*check)(const char *target, struct err *err); /* before anything is changed */
-	const char *arguments; /* printf of target; queues are appended by queue_argument */
-	const char *queue_argument;
-	const char *cure; /* what usually helps when the driver refuses */
-	bool wakes;       /* has receive interrupts */
-	bool keeps_mtu;   /* the interface is somebody else's: its MTU stays */
-} eth_types[] = {
-	{"tap", "net_tap", need_tun, "iface=%s", NULL, "the daemon needs CAP_NET_ADMIN", true,
-		false},
-	{"afpacket", "net_af_packet", need_interface,
-		"iface=%s,framesz=2048,blocksz=4096,framecnt=512", "qpairs",
-		"the daemon needs CAP_NET_RAW", false, true},
-	{"pcap", "net_pcap", need_file, "rx_pcap=%s", NULL, "is it a capture file?", false, true},
-	{"null", "net_null", NULL, "no-rx=1", NULL, "", false, true},
-};
-
-static const struct eth_type *
-find_type(const char *name)
-{
-	for (size_t i = 0; i < RTE_DIM(eth_types); i++)
-		if (strcmp(eth_types[i].type, name) == 0)
-			return &eth_types[i];
-	return NULL;
-}
-
-static int
-probe(struct port_eth *eth, const struct eth_type *type, const struct port_eth_options *options,
-	unsigned queues, struct err *err)
-{
-	static unsigned serial;
-	char arguments[ARGUMENTS_MAX];
-	size_t n;
-
-	snprintf(eth->device, sizeof(eth->device), "%s_%u", type->driver, serial++);
-	n = (size_t)snprintf(arguments, sizeof(arguments), type->arguments, options->target);
-	if (type->queue_argument && n < sizeof(arguments))
-		snprintf(arguments + n, sizeof(arguments) - n, ",%s=%u", type->queue_argument,
-			queues);
-	if (rte_vdev_init(eth->device, arguments))
-		return err_set(err, -ENODEV, "DPDK's %s driver refuses \"%s\": %s", type->driver,
-			options->target ? options->target : "", type->cure);
-	if (rte_eth_dev_get_port_by_name(eth->device, &eth->ethdev)) {
-		rte_vdev_uninit(eth->device);
-		return err_set(err, -ENODEV, "DPDK's %s driver made no device", type->driver);
-	}
-	return 0;
-}
-
-static int
-setup(struct port_eth *eth, const struct eth_type *type, const struct port_eth_options *options,
-	unsigned queues)
-{
-	struct rte_eth_conf conf = {.intr_conf.rxq = type->wakes};
-	struct rte_ether_addr mac;
-	int r = rte_eth_dev_configure(eth->ethdev, (uint16_t)queues, (uint16_t)queues, &conf);
-
-	for (uint16_t q = 0; !r && q < queues; q++)
-		r = rte_eth_rx_queue_setup(
-			eth->ethdev, q, RX_DESCRIPTORS, SOCKET_ID_ANY, NULL, eth->pool);
-	for (uint16_t q = 0; !r && q < queues; q++)
-		r = rte_eth_tx_queue_setup(eth->ethdev, q, TX_DESCRIPTORS, SOCKET_ID_ANY, NULL);
-	if (!r && options->mtu && !type->keeps_mtu)
-		r = rte_eth_dev_set_mtu(eth->ethdev, options->mtu);
-	if (!r && !mac_is_zero(&options->mac) && !type->keeps_mtu) {
-		memcpy(&mac, &options->mac, sizeof(mac));
-		r = rte_eth_dev_default_mac_addr_set(eth->ethdev, &mac);
-	}
-	if (!r)
-		r = rte_eth_dev_start(eth->ethdev);
-	if (!r)
-		rte_eth_promiscuous_enable(eth->ethdev);
-	return r;
-}
-
-static const struct port_ops eth_ops[RTE_DIM(eth_types)] = {
 #define OPS(name)                                                                 \
 	{                                                                         \
 		.type = name, .rx = eth_rx, .rx_done = eth_rx_done, .tx = eth_tx, \
 		.rx_arm = eth_rx_arm, .destroy = eth_destroy                      \
 	}
-	OPS("tap"),
-	OPS("afpacket"),
-	OPS("pcap"),
-	OPS("null"),
-};
+static const struct port_ops eth_ops[] = {
+	OPS("tap"), OPS("afpacket"), OPS("pcap"), OPS("null"), OPS("pci")};
+
+static const struct port_ops *
+find_ops(const char *type)
+{
+	for (size_t i = 0; i < RTE_DIM(eth_ops); i++)
+		if (strcmp(eth_ops[i].type, type) == 0)
+			return &eth_ops[i];
+	return NULL;
+}
+
+/* A card's rings are full of buffers: they come from a pool of its own. */
+static int
+take_pool(struct port_eth *eth, unsigned queues, struct err *err)
+{
+	eth->own_pool = eth->device.type->card;
+	eth->pool = eth->own_pool ? mbuf_pool_create(eth->device.id, queues, err) : mbuf_pool(err);
+	return eth->pool ? 0 : -ENOMEM;
+}
+
+/* What the card accepts, and what completes the rest. */
+static int
+take_offloads(struct port_eth *eth, unsigned queues, struct err *err)
+{
+	unsigned accepts = eth_offload_accepts(eth->device.tx_flags);
+
+	for (unsigned q = 0; accepts && q < queues; q++)
+		if (offload_create(&eth->offload[q]))
+			return err_set(err, -ENOMEM, "no memory for a port");
+	atomic_store(&eth->port.accepts, accepts);
+	return 0;
+}
 
 int
 port_eth_create(const struct port_eth_options *options, struct port **port, struct err *err)
 {
-	const struct eth_type *type = find_type(options->type);
 	unsigned queues = options->queues ? options->queues : 1;
-	struct rte_eth_dev_info info;
-	struct port_eth *eth;
+	struct port_eth *eth = calloc(1, sizeof(*eth));
 	int r;
 
-	if (!type)
-		return err_set(err, -EINVAL, "\"%s\" is not a port type", options->type);
-	if (type->check && (r = type->check(options->target, err)))
-		return r;
-	eth = calloc(1, sizeof(*eth));
 	if (!eth)
 		return err_set(err, -ENOMEM, "no memory for a port");
 	for (unsigned q = 0; q < PORT_QUEUES_MAX; q++)
 		atomic_init(&eth->wake_fd[q], -1);
-	eth->pool = mbuf_pool(err);
-	r = eth->pool ? probe(eth, type, options, queues, err) : -ENOMEM;
+	r = eth_device_attach(&eth->device, options, err);
 	if (r) {
 		free(eth);
 		return r;
 	}
-	port_init(&eth->port, &eth_ops[type - eth_types], options->name, queues, queues);
-	if (rte_eth_dev_info_get(eth->ethdev, &info) == 0 &&
-		(queues > info.max_rx_queues || queues > info.max_tx_queues)) {
-		r = err_set(err, -EINVAL, "a %s port has at most %u queues", type->type,
-			RTE_MIN(info.max_rx_queues, info.max_tx_queues));
-	} else if ((r = setup(eth, type, options, queues))) {
-		err_set(err, r, "DPDK's %s driver: %s", type->driver, strerror(-r));
-	}
+	port_init(&eth->port, find_ops(options->type), options->name, queues, queues);
+	r = take_pool(eth, queues, err);
+	if (!r)
+		r = eth_device_start(&eth->device, options, queues, eth->pool, err);
+	if (!r)
+		r = take_offloads(eth, queues, err);
 	if (r) {
 		eth_destroy(&eth->port);
 		return r;
 	}
-	eth->port.poll_us = type->wakes ? 0 : POLL_US;
+	eth->port.mtu = eth->device.mtu;
+	eth->port.poll_us = eth->device.type->wakes ? 0 : POLL_US;
 	atomic_store(&eth->port.tx_queues, queues);
 	*port = &eth->port;
 	return 0;
@@ -314,7 +262,7 @@ port_eth_open(struct port *port, struct err *err)
 	struct port_eth *eth = (struct port_eth *)port;
 
 	for (unsigned q = 0; !port->poll_us && q < port->rx_queues; q++) {
-		int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(eth->ethdev, (uint16_t)q), r;
+		int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(eth->device.id, (uint16_t)q), r;
 
 		r = fd < 0 ? -ENOTSUP : datapath_port_watch(port, q, fd);
 		if (r)
@@ -330,12 +278,39 @@ port_eth_status(const struct port *port, struct port_eth_status *status)
 	const struct port_eth *eth = (const struct port_eth *)port;
 	struct rte_eth_link link = {0};
 	struct rte_ether_addr mac = {0};
+	struct rte_eth_dev_info info;
 
 	memset(status, 0, sizeof(*status));
-	rte_eth_link_get_nowait(eth->ethdev, &link);
-	rte_eth_macaddr_get(eth->ethdev, &mac);
-	rte_eth_dev_get_mtu(eth->ethdev, &status->mtu);
+	rte_eth_link_get_nowait(eth->device.id, &link);
+	rte_eth_macaddr_get(eth->device.id, &mac);
+	rte_eth_dev_get_mtu(eth->device.id, &status->mtu);
 	status->link_up = link.link_status == RTE_ETH_LINK_UP;
 	status->speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
 	memcpy(&status->mac, &mac, sizeof(status->mac));
+	if (rte_eth_dev_info_get(eth->device.id, &info) == 0)
+		snprintf(status->driver, sizeof(status->driver), "%s", info.driver_name);
+	status->accepts = atomic_load(&port->accepts);
+}
+
+unsigned
+port_eth_xstats(const struct port *port, struct port_eth_xstat *stats, unsigned max)
+{
+	const struct port_eth *eth = (const struct port_eth *)port;
+	struct rte_eth_xstat_name *names = calloc(max, sizeof(*names));
+	struct rte_eth_xstat *values = calloc(max, sizeof(*values));
+	int n = -1, m = -1;
+
+	if (names && values) {
+		n = rte_eth_xstats_get_names(eth->device.id, names, max);
+		m = rte_eth_xstats_get(eth->device.id, values, max);
+	}
+	if (n < 0 || m != n || n > (int)max)
+		n = 0;
+	for (int i = 0; i < n; i++) {
+		snprintf(stats[i].name, sizeof(stats[i].name), "%s", names[i].name);
+		stats[i].value = values[i].value;
+	}
+	free(names);
+	free(values);
+	return (unsigned)n;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * port_eth: ports that DPDK's ethdev drives: kernel tap interfaces, AF_PACKET sockets, capture
- * files, the null device.  One table row per driver (port_eth.c).
+ * port_eth: ports that DPDK's ethdev drives: network cards by their PCI address, kernel tap
+ * interfaces, capture files, the null device.
  */
 #ifndef DATAPATH_PORT_ETH_H
 #define DATAPATH_PORT_ETH_H
@@ -10,12 +10,15 @@
 #include "lib/err.h"
 
 struct port_eth_options {
-	const char *name;   /* the port's name */
-	const char *type;   /* "tap", "afpacket", "pcap", "null" */
-	const char *target; /* interface or file name, NULL where the type takes none */
-	unsigned queues;    /* 0 = 1 */
-	uint16_t mtu;       /* 0 = the driver's */
-	struct mac mac;     /* zero = the driver's */
+	const char *name;  /* the port's name */
+	const char *type;  /* "pci", "tap", "pcap", "null" */
+	const char *dev;   /* tap: the interface's name */
+	const char *pci;   /* pci: the card's address */
+	const char *file;  /* pcap: the file to read, NULL = none */
+	const char *write; /* pcap: the file to write, NULL = none */
+	unsigned queues;   /* 0 = 1 */
+	uint16_t mtu;      /* 0 = the driver's */
+	struct mac mac;    /* tap: the interface's address, zero = the driver's choice */
 };
 
 /* Step 1 of the port contract (datapath/port.h). */
@@ -28,7 +31,16 @@ struct port_eth_status {
 	uint32_t speed_mbps; /* 0 = unknown */
 	struct mac mac;
 	uint16_t mtu;
+	char driver[32];
+	unsigned accepts; /* OFFLOAD_... that the card does */
 };
 void port_eth_status(const struct port *port, struct port_eth_status *status);
+
+/* The counters of the device itself; returns how many, 0 when there are more than max. */
+struct port_eth_xstat {
+	char name[64];
+	uint64_t value;
+};
+unsigned port_eth_xstats(const struct port *port, struct port_eth_xstat *stats, unsigned max);
 
 #endif

@@ -36,6 +36,17 @@ port_slots(const struct topology *t)
 	return n;
 }
 
+/* Of a frame without tag: by the settings, and what the device is able to send. */
+static uint32_t
+longest_frame(const struct port_slot *slot)
+{
+	uint32_t mtu = slot->settings.mtu;
+
+	if (slot->port->mtu && (!mtu || slot->port->mtu < mtu))
+		mtu = slot->port->mtu;
+	return mtu ? mtu + ETHERNET_HEADER : UINT32_MAX - VLAN_TAG;
+}
+
 static void
 describe_rate(struct snapshot_rate *r, const struct port_rate *set, struct rate_meters *meters)
 {
@@ -94,7 +105,7 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	p->all_cvlans = vlan_set_is_empty(&set->cvlans);
 	p->tag = set->tag;
 	p->qinq_ethtype = set->qinq_ethtype ? set->qinq_ethtype : ETHERTYPE_QINQ;
-	p->max_len = set->mtu ? (uint32_t)set->mtu + ETHERNET_HEADER : UINT32_MAX - VLAN_TAG;
+	p->max_len = longest_frame(slot);
 	p->drop_reserved = set->drop_reserved;
 	p->mac_lock = set->mac_lock;
 	p->mac = set->mac;
