@@ -18,6 +18,7 @@
 #define DATAPATH_FRAME_H
 
 #include <stdalign.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define FRAME_BURST       64     /* frames taken from a queue in one visit */
@@ -85,6 +86,20 @@ frame_clear(struct frame *f)
 	__builtin_memset((uint8_t *)f + 16, 0, 32);
 }
 
+/*
+ * A plain frame, of which head_len bytes are or will be at data; `segs` is left alone.  What
+ * classification fills in is undefined until then.
+ */
+static inline void
+frame_start(struct frame *f, uint8_t *data, uint32_t len, uint32_t head_len, uint64_t seg_count)
+{
+	uint64_t lengths = len | (uint64_t)head_len << 32 | seg_count << 48;
+
+	f->data = data;
+	__builtin_memcpy(&f->len, &lengths, sizeof(lengths));
+	__builtin_memset(&f->needs, 0, 16);
+}
+
 struct frame_slot {
 	uint8_t headroom[FRAME_HEADROOM];
 	uint8_t bytes[FRAME_WHOLE];
@@ -103,5 +118,8 @@ struct burst {
 };
 
 _Static_assert(sizeof(struct frame) == 64, "a frame's description is one cache line");
+_Static_assert(offsetof(struct frame, needs) == offsetof(struct frame, len) + 8 &&
+		       offsetof(struct frame, tag) == offsetof(struct frame, needs) + 16,
+	"frame_start() writes the lengths and the request as a whole each");
 
 #endif

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * rx, tx and arm load the published ring once; what follows in the same turn goes on with that one.
- * The choice between the ring formats is one branch per burst.
+ * The choice between the ring formats and levels of vectors is one indirect call per burst.
  */
 #include <stddef.h>
 
 #include "datapath/datapath.h"
-#include "vhost/inflight.h"
 #include "vhost/port_vhost.h"
 #include "vhost/vring_impl.h"
 
@@ -51,11 +50,11 @@ ring_peek(struct port *port, unsigned index, unsigned want, uint16_t write)
 	struct vring *vr = ring_published(port, index);
 	unsigned n;
 
-	if (!vr || UNLIKELY(vring_broken(vr)))
+	if (!vr || UNLIKELY(vring_is_broken(vr)))
 		return 0;
-	n = vr->is_packed ? vring_packed_peek(vr, want, write) : vring_split_peek(vr, want, write);
+	n = vr->path->peek(vr, want, write);
 	/* From here on the ring is left alone: nobody else would say so. */
-	if (UNLIKELY(vring_broken(vr)))
+	if (UNLIKELY(vring_is_broken(vr)))
 		datapath_report_broken(port, index, vring_broken(vr));
 	return n;
 }
@@ -78,11 +77,10 @@ vhost_rx(struct port *port, unsigned queue, struct burst *burst, struct port_cou
 	struct vring *vr = ring_load(port, RX_RING(queue));
 	bool consumed;
 
-	if (!vr || UNLIKELY(vring_broken(vr)))
+	if (!vr || UNLIKELY(vring_is_broken(vr)))
 		return false;
-	consumed = vr->is_packed ? vring_packed_rx(vr, burst, counters)
-				 : vring_split_rx(vr, burst, counters);
-	if (UNLIKELY(vring_broken(vr)))
+	consumed = vr->path->rx(vr, burst, counters);
+	if (UNLIKELY(vring_is_broken(vr)))
 		datapath_report_broken(port, RX_RING(queue), vring_broken(vr));
 	return consumed;
 }
@@ -93,10 +91,7 @@ vhost_rx_done(struct port *port, unsigned queue, struct burst *burst)
 	struct vring *vr = ring_current(port, RX_RING(queue));
 
 	(void)burst;
-	if (vr->is_packed)
-		vring_packed_rx_done(vr);
-	else
-		vring_split_rx_done(vr);
+	vr->path->rx_done(vr);
 }
 
 static void
@@ -105,27 +100,20 @@ vhost_tx(struct port *port, unsigned queue, const struct frame *frames, const ui
 {
 	struct vring *vr = ring_load(port, TX_RING(queue));
 
-	if (!vr || UNLIKELY(vring_broken(vr))) {
+	if (!vr || UNLIKELY(vring_is_broken(vr))) {
 		counters->drops[DROP_PORT_DOWN] += count;
 		return;
 	}
-	if (vr->is_packed)
-		vring_packed_tx(vr, frames, list, count, counters);
-	else
-		vring_split_tx(vr, frames, list, count, counters);
-	if (UNLIKELY(vring_broken(vr)))
+	vr->path->tx(vr, frames, list, count, counters);
+	if (UNLIKELY(vring_is_broken(vr)))
 		datapath_report_broken(port, TX_RING(queue), vring_broken(vr));
 }
 
 static void
 flush_ring(struct vring *vr)
 {
-	if (!vr)
-		return;
-	if (vr->is_packed)
-		vring_packed_flush(vr);
-	else
-		vring_split_flush(vr);
+	if (vr)
+		vr->path->flush(vr);
 }
 
 static void
@@ -145,9 +133,9 @@ vhost_rx_arm(struct port *port, unsigned queue)
 {
 	struct vring *vr = ring_load(port, RX_RING(queue));
 
-	if (!vr || vring_broken(vr))
+	if (!vr || vring_is_broken(vr))
 		return false;
-	return vr->is_packed ? vring_packed_arm(vr) : vring_split_arm(vr);
+	return vr->path->arm(vr);
 }
 
 static void
@@ -155,12 +143,8 @@ vhost_rx_disarm(struct port *port, unsigned queue)
 {
 	struct vring *vr = ring_load(port, RX_RING(queue));
 
-	if (!vr || vring_broken(vr))
-		return;
-	if (vr->is_packed)
-		vring_packed_disarm(vr);
-	else
-		vring_split_disarm(vr);
+	if (vr && !vring_is_broken(vr))
+		vr->path->disarm(vr);
 }
 
 static inline bool

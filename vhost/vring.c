@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "datapath/offload.h"
-#include "vhost/inflight.h"
 #include "vhost/vring_impl.h"
+#include "vhost/vring_level.h"
 
 const char *
 vring_broken_text(enum vring_broken reason)
@@ -59,7 +59,9 @@ vring_create(struct vring **vring, const struct vring_setup *setup)
 		vr->used = setup->used;
 	}
 	vr->memory = setup->memory;
-	vr->near = &setup->memory->regions[0];
+	vr->near.gpa = setup->memory->regions[0].gpa;
+	vr->near.size = setup->memory->regions[0].size;
+	vr->near.host = setup->memory->regions[0].host;
 	vr->log = setup->log;
 	vr->log_used = setup->log_used;
 	vr->used_gpa = setup->used_gpa;
@@ -73,6 +75,7 @@ vring_create(struct vring **vring, const struct vring_setup *setup)
 				 ? VIRTIO_NET_HDR_LEN
 				 : VIRTIO_NET_HDR_LEN_LEGACY;
 	vr->is_packed = packed;
+	vr->path = vring_level_path(packed);
 	vr->event_idx = has(setup->features, VIRTIO_RING_F_EVENT_IDX);
 	vr->in_order = has(setup->features, VIRTIO_F_IN_ORDER);
 	vr->indirect = has(setup->features, VIRTIO_RING_F_INDIRECT_DESC);
@@ -83,10 +86,7 @@ vring_create(struct vring **vring, const struct vring_setup *setup)
 	atomic_init(&vr->call_fd, setup->call_fd);
 	/* Known to the caller before guest memory is touched, which may fault (lib/fault.h). */
 	*vring = vr;
-	if (packed)
-		vring_packed_disarm(vr);
-	else
-		vring_split_disarm(vr);
+	vr->path->disarm(vr);
 	return 0;
 }
 
@@ -138,7 +138,75 @@ vring_call(struct vring *vr)
 		return;
 }
 
+/* ---- memory ---- */
+
+uint8_t *
+vring_find(struct vring *vr, uint64_t gpa, uint64_t len)
+{
+	for (unsigned i = 0; i < vr->memory->count; i++) {
+		const struct guest_region *r = &vr->memory->regions[i];
+		uint64_t offset = gpa - r->gpa;
+
+		if (offset >= r->size || len > r->size - offset)
+			continue;
+		vr->near.gpa = r->gpa;
+		vr->near.size = r->size;
+		vr->near.host = r->host;
+		return r->host + offset;
+	}
+	return NULL;
+}
+
+bool
+spans_add(struct vring *vr, struct spans *spans, uint64_t gpa, uint32_t len)
+{
+	uint8_t *addr = vring_translate(vr, gpa, len);
+
+	if (LIKELY(addr != NULL))
+		return spans_add_flat(spans, addr, len);
+	if (!len)
+		return false;
+	/* Adjacent regions: piece by piece. */
+	while (len) {
+		uint64_t reach;
+		uint32_t n;
+
+		addr = guest_memory_at(vr->memory, gpa, &reach);
+		if (!addr)
+			return false;
+		n = reach < len ? (uint32_t)reach : len;
+		if (!spans_add_flat(spans, addr, n))
+			return false;
+		gpa += n;
+		len -= n;
+	}
+	return true;
+}
+
+void
+vring_log_host(const struct vring *vr, const uint8_t *at, uint32_t len)
+{
+	if (LIKELY(!vr->log))
+		return;
+	for (unsigned i = 0; i < vr->memory->count; i++) {
+		const struct guest_region *r = &vr->memory->regions[i];
+		uint64_t offset = (uint64_t)((uintptr_t)at - (uintptr_t)r->host);
+
+		if (offset < r->size) {
+			dirty_log_mark(vr->log, r->gpa + offset, len);
+			return;
+		}
+	}
+}
+
 /* ---- offload request of the sender ---- */
+
+/* Header without any request: the common case, tested on the copy. */
+static inline bool
+rx_header_plain(const struct virtio_net_hdr *hdr)
+{
+	return !(hdr->flags | hdr->gso_type);
+}
 
 /* OFFLOAD_... of a gso_type, and the feature a driver needs to use it; 0 = no such type. */
 static unsigned
@@ -225,6 +293,17 @@ spans_read(const struct spans *spans, unsigned *s, uint32_t *at, uint8_t *to, ui
 }
 
 void
+rx_misfit(struct port_counters *counters, uint32_t total, uint32_t header_len)
+{
+	if (total < header_len)
+		rx_drop(counters, DROP_BAD_DESCRIPTOR, 0);
+	else if (total - header_len < FRAME_LEN_MIN)
+		rx_drop(counters, DROP_RUNT, total - header_len);
+	else
+		rx_drop(counters, DROP_TOO_LONG, total - header_len);
+}
+
+void
 rx_spans(struct vring *vr, struct burst *burst, const struct spans *spans,
 	struct port_counters *counters)
 {
@@ -266,6 +345,29 @@ rx_spans(struct vring *vr, struct burst *burst, const struct spans *spans,
 	burst->bytes += len;
 }
 
+struct tx_words
+tx_header_full(const struct frame *f, unsigned num_buffers)
+{
+	struct tx_words words = {.first = f->verified ? VIRTIO_NET_HDR_F_DATA_VALID : 0,
+		.second = (uint32_t)num_buffers << 16};
+	uint64_t gso;
+
+	if (f->needs & OFFLOAD_CSUM) {
+		words.first = VIRTIO_NET_HDR_F_NEEDS_CSUM | (uint64_t)f->csum_start << 48;
+		words.second |= f->csum_offset;
+	}
+	if (!(f->needs & OFFLOAD_GSO))
+		return words;
+	gso = f->needs & OFFLOAD_TSO4   ? VIRTIO_NET_HDR_GSO_TCPV4
+	      : f->needs & OFFLOAD_TSO6 ? VIRTIO_NET_HDR_GSO_TCPV6
+	      : f->needs & OFFLOAD_UFO  ? VIRTIO_NET_HDR_GSO_UDP
+					: VIRTIO_NET_HDR_GSO_UDP_L4;
+	if (f->needs & OFFLOAD_ECN)
+		gso |= VIRTIO_NET_HDR_GSO_ECN;
+	words.first |= gso << 8 | (uint64_t)f->hdr_len << 16 | (uint64_t)f->gso_size << 32;
+	return words;
+}
+
 /* Where in the receiver's spans the next byte goes. */
 struct cursor {
 	const struct vring *vr;
@@ -284,7 +386,7 @@ cursor_write(struct cursor *c, const void *from, uint32_t n)
 		uint32_t part = span->len - c->at < n ? span->len - c->at : n;
 
 		memcpy(span->addr + c->at, bytes, part);
-		vring_log(c->vr, span->gpa + c->at, part);
+		vring_log_host(c->vr, span->addr + c->at, part);
 		bytes += part;
 		n -= part;
 		c->at += part;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * vring: the device side of one virtqueue, split (vring_split.h) or packed (vring_packed.h), as a
- * worker uses it.
+ * worker uses it (vring_path.c).
  *
  * Threat model: the guest writes descriptors, indexes and flags at any time.  Each is read once,
  * into private memory, and checked there; chains are bounded; an address is translated with its

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vring_impl: the parts that split and packed rings share on the packet path.  Inside vhost/ only.
+ * vring_impl: a ring as its worker keeps it, and the parts that split and packed rings share.
+ * Inside vhost/ only.
+ *
+ * Both formats work on entries: descriptors that were read ahead, once, into private memory,
+ * checked and translated, four at a time where vectors allow (vhost/vring_split.h,
+ * vhost/vring_packed.h).  From entries on, both are one code (vhost/vring_path.c).
  */
 #ifndef VHOST_VRING_IMPL_H
 #define VHOST_VRING_IMPL_H
@@ -8,18 +13,22 @@
 #include <string.h>
 
 #include "datapath/port.h"
+#include "vhost/inflight.h"
 #include "vhost/vring.h"
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define HOT         static inline __attribute__((always_inline))
 
 #define CACHE_LINE 64
+
+/* Most chains that one frame may take with mergeable buffers. */
+#define TX_MERGE_MAX 64
 
 /* A piece of guest memory that a descriptor names, translated. */
 struct span {
 	uint8_t *addr;
 	uint32_t len;
-	uint64_t gpa;
 };
 
 /* Two per descriptor of the longest chain, for buffers that cross from one region into the next. */
@@ -32,33 +41,57 @@ struct spans {
 	struct span at[SPANS_MAX];
 };
 
-/* A descriptor chain, read once. */
-struct chain {
+/*
+ * What the driver made available at one place of the ring.  A plain entry is one buffer in one
+ * piece.  Any other has no address and no length; ahead.raw tells what it is.
+ */
+struct entry {
+	uint8_t *at;
+	uint32_t len;   /* of the buffer */
 	uint16_t id;    /* what to give back: head index or buffer id */
-	uint16_t slots; /* packed: ring positions it takes */
-	uint32_t len;   /* bytes of its spans */
+	uint16_t slots; /* packed: ring positions it takes; split: 0 */
 };
 
-/* A chain that was consumed and waits for its completion at the end of the burst. */
-struct done {
-	uint16_t id;
-	uint16_t slots;
-};
+/* The two words of an entry, as vectors make them. */
+#define ENTRY_ID_SHIFT    32
+#define ENTRY_SLOTS_SHIFT 48
+
+#define AHEAD_MAX (2 * FRAME_BURST)
+_Static_assert(AHEAD_MAX >= FRAME_BURST + TX_MERGE_MAX, "a merged frame fits behind a burst");
 
 /*
- * Plain one-descriptor buffers from the next position on, read ahead: descriptors in private memory,
- * checked and translated, their first lines on the way into the cache.
+ * Entries from the next position of the ring on, their first lines on the way into the cache.  The
+ * first `taken` are those of the burst under way, to be given back at its end.  The one behind the
+ * last has length 0.
  */
 struct ahead {
-	uint16_t count;
-	uint16_t ids[FRAME_BURST];  /* split: head index; packed: buffer id */
-	uint32_t lens[FRAME_BURST]; /* of the buffer */
-	uint64_t gpas[FRAME_BURST];
-	uint8_t *at[FRAME_BURST]; /* split: NULL = not plain, to be read as a chain */
+	uint16_t count, taken;
+	uint16_t slots; /* packed: of all */
+	bool odd;       /* some entry is not plain */
+	bool chained;   /* packed: some entry takes more than one slot */
+	struct entry at[AHEAD_MAX + 1] __attribute__((aligned(32)));
+	/*
+	 * Of those that are not plain: the first descriptor of the chain.  packed: `next` is its place.
+	 */
+	struct virtq_desc raw[AHEAD_MAX];
+};
+
+/* The work on a ring at one level of vectors (vhost/vring_level.h), split or packed. */
+struct vring_path {
+	unsigned (*peek)(struct vring *vr, unsigned want, uint16_t write);
+	/* true when anything was consumed */
+	bool (*rx)(struct vring *vr, struct burst *burst, struct port_counters *counters);
+	void (*rx_done)(struct vring *vr);
+	void (*tx)(struct vring *vr, const struct frame *frames, const uint8_t *list,
+		unsigned count, struct port_counters *counters);
+	void (*flush)(struct vring *vr);
+	bool (*arm)(struct vring *vr);
+	void (*disarm)(struct vring *vr);
 };
 
 struct vring {
 	/* constant while published */
+	const struct vring_path *path;
 	union {
 		struct virtq_desc *desc;
 		struct virtq_packed_desc *packed;
@@ -68,7 +101,6 @@ struct vring {
 	struct virtq_packed_event *driver_event; /* the driver's wish */
 	struct virtq_packed_event *device_event; /* ours */
 	const struct guest_memory *memory;
-	const struct guest_region *near; /* the region of the last translation; worker */
 	const struct dirty_log *log;
 	uint64_t used_gpa, event_gpa;
 	uint64_t features;
@@ -79,79 +111,48 @@ struct vring {
 	atomic_int call_fd;
 
 	/* the worker's */
-	uint16_t next __attribute__((aligned(CACHE_LINE))); /* next available */
-	uint16_t signalled; /* where the driver was last considered for a call */
-	bool wrap;          /* packed: of next */
-	bool signalled_wrap;
-	bool armed;
-	uint16_t done_count;
+	struct {
+		uint64_t gpa, size;
+		uint8_t *host;
+	} near __attribute__((aligned(CACHE_LINE))); /* the region of the last translation */
+	uint16_t next;                               /* the first entry's place */
+	uint16_t signalled;      /* where the driver was last considered for a call */
+	bool wrap;               /* packed: of next */
 	_Atomic uint32_t broken; /* enum vring_broken */
 	_Atomic uint64_t calls, chains;
-	struct done done[FRAME_BURST];
 	struct ahead ahead;
 };
 
-/* Translates all of [gpa, gpa + len) if it lies in one region. */
-static inline uint8_t *
+/* Looks through all regions for all of [gpa, gpa + len); the one found is the nearest from now on. */
+uint8_t *vring_find(struct vring *vr, uint64_t gpa, uint64_t len);
+
+/* Translates all of [gpa, gpa + len) if it lies in one region; else NULL. */
+HOT uint8_t *
 vring_translate(struct vring *vr, uint64_t gpa, uint64_t len)
 {
-	const struct guest_region *r = vr->near;
-	uint64_t offset = gpa - r->gpa;
+	uint64_t offset = gpa - vr->near.gpa;
 
-	if (UNLIKELY(offset >= r->size || len > r->size - offset)) {
-		unsigned i;
-
-		for (i = 0; i < vr->memory->count; i++) {
-			r = &vr->memory->regions[i];
-			offset = gpa - r->gpa;
-			if (offset < r->size && len <= r->size - offset)
-				break;
-		}
-		if (i == vr->memory->count)
-			return NULL;
-		vr->near = r;
-	}
-	return r->host + offset;
+	if (UNLIKELY(offset >= vr->near.size || len > vr->near.size - offset))
+		return vring_find(vr, gpa, len);
+	return vr->near.host + offset;
 }
 
 /* Adds one descriptor's memory; false when it is not all the guest's own, or too much. */
+bool spans_add(struct vring *vr, struct spans *spans, uint64_t gpa, uint32_t len);
+
+/* Adds memory that was translated. */
 static inline bool
-spans_add(struct vring *vr, struct spans *spans, uint64_t gpa, uint32_t len)
+spans_add_flat(struct spans *spans, uint8_t *at, uint32_t len)
 {
-	uint8_t *addr = vring_translate(vr, gpa, len);
-
-	if (UNLIKELY(!len || spans->len + (uint64_t)len > UINT32_MAX))
+	if (!len || spans->count == SPANS_MAX || spans->len + (uint64_t)len > UINT32_MAX)
 		return false;
-	if (LIKELY(addr != NULL)) {
-		if (UNLIKELY(spans->count == SPANS_MAX))
-			return false;
-		spans->at[spans->count++] = (struct span){addr, len, gpa};
-		spans->len += len;
-		return true;
-	}
-	/* Adjacent regions: piece by piece. */
-	while (len) {
-		uint64_t reach;
-		uint32_t n;
-
-		addr = guest_memory_at(vr->memory, gpa, &reach);
-		if (!addr || spans->count == SPANS_MAX)
-			return false;
-		n = reach < len ? (uint32_t)reach : len;
-		spans->at[spans->count++] = (struct span){addr, n, gpa};
-		spans->len += n;
-		gpa += n;
-		len -= n;
-	}
+	spans->at[spans->count++] = (struct span){at, len};
+	spans->len += len;
 	return true;
 }
 
-static inline void
-vring_log(const struct vring *vr, uint64_t gpa, uint64_t len)
-{
-	if (UNLIKELY(vr->log != NULL))
-		dirty_log_mark(vr->log, gpa, len);
-}
+/* Marks guest memory as written, which was found by translation. */
+void vring_log_host(const struct vring *vr, const uint8_t *at, uint32_t len);
 
 static inline void
 vring_log_used(const struct vring *vr, uint64_t offset, uint64_t len)
@@ -166,6 +167,12 @@ vring_break(struct vring *vr, enum vring_broken reason)
 	atomic_store_explicit(&vr->broken, reason, memory_order_relaxed);
 }
 
+static inline bool
+vring_is_broken(const struct vring *vr)
+{
+	return atomic_load_explicit(&vr->broken, memory_order_relaxed) != VRING_OK;
+}
+
 /* Writes the eventfd.  A system call: only from the flush operations. */
 void vring_call(struct vring *vr);
 
@@ -175,54 +182,10 @@ vring_event_needed(uint16_t event, uint16_t now, uint16_t old)
 	return (uint16_t)(now - event - 1) < (uint16_t)(now - old);
 }
 
-typedef uint8_t v16 __attribute__((vector_size(16), aligned(1), may_alias));
-
-/* `half` vectors from the start and as many up to the end; they overlap where n is less. */
-static inline __attribute__((always_inline)) void
-copy_ends(uint8_t *to, const uint8_t *from, uint32_t n, unsigned half)
-{
-	for (unsigned i = 0; i < half; i++)
-		*(v16 *)(to + 16 * i) = *(const v16 *)(from + 16 * i);
-	for (unsigned i = 0; i < half; i++)
-		*(v16 *)(to + n - 16 * (half - i)) = *(const v16 *)(from + n - 16 * (half - i));
-}
-
-/* Copies n bytes, made for 0..FRAME_WHOLE; never touches a byte beyond either end. */
-static inline void
-copy_short(uint8_t *to, const uint8_t *from, uint32_t n)
-{
-	if (n > 32) {
-		if (n <= 64)
-			copy_ends(to, from, n, 2);
-		else if (n <= 128)
-			copy_ends(to, from, n, 4);
-		else if (n <= 256)
-			copy_ends(to, from, n, 8);
-		else
-			memcpy(to, from, n);
-	} else if (n >= 16) {
-		copy_ends(to, from, n, 1);
-	} else if (n >= 8) {
-		uint64_t first, last;
-
-		memcpy(&first, from, 8);
-		memcpy(&last, from + n - 8, 8);
-		memcpy(to, &first, 8);
-		memcpy(to + n - 8, &last, 8);
-	} else {
-		for (uint32_t i = 0; i < n; i++)
-			to[i] = from[i];
-	}
-}
-
-/* ---- receive: a chain of the guest's transmitq becomes a frame of the burst ---- */
-
 /* The first lines of a buffer that is going to be read or written. */
-static inline void
+HOT void
 prefetch_buffer(const uint8_t *at, bool write)
 {
-	if (UNLIKELY(!at))
-		return;
 	if (write) {
 		__builtin_prefetch(at, 1, 2);
 		__builtin_prefetch(at + CACHE_LINE, 1, 2);
@@ -232,19 +195,40 @@ prefetch_buffer(const uint8_t *at, bool write)
 	}
 }
 
-/* The first `n` entries were used up. */
-static inline void
-ahead_consume(struct ahead *ahead, unsigned n)
+/* `count` entries are there. */
+HOT void
+ahead_set(struct ahead *ahead, unsigned count)
 {
-	if (LIKELY(n >= ahead->count)) {
-		ahead->count = 0;
-		return;
+	ahead->count = (uint16_t)count;
+	ahead->at[count].len = 0;
+}
+
+/* Appends an entry that is not plain. */
+static inline void
+ahead_add_raw(struct ahead *ahead, unsigned n, struct virtq_desc raw, uint16_t id, uint16_t slots)
+{
+	ahead->at[n] = (struct entry){.id = id, .slots = slots};
+	ahead->raw[n] = raw;
+	ahead->odd = true;
+}
+
+/* The first `n` entries were used up. */
+HOT void
+ahead_consume(struct ahead *ahead, unsigned n, unsigned slots)
+{
+	unsigned left = ahead->count - n;
+
+	ahead->taken = 0;
+	ahead->slots = (uint16_t)(ahead->slots - slots);
+	if (UNLIKELY(left)) {
+		memmove(ahead->at, ahead->at + n, left * sizeof(ahead->at[0]));
+		if (ahead->odd)
+			memmove(ahead->raw, ahead->raw + n, left * sizeof(ahead->raw[0]));
+	} else {
+		ahead->odd = false;
+		ahead->chained = false;
 	}
-	ahead->count = (uint16_t)(ahead->count - n);
-	memmove(ahead->ids, ahead->ids + n, ahead->count * sizeof(ahead->ids[0]));
-	memmove(ahead->lens, ahead->lens + n, ahead->count * sizeof(ahead->lens[0]));
-	memmove(ahead->gpas, ahead->gpas + n, ahead->count * sizeof(ahead->gpas[0]));
-	memmove(ahead->at, ahead->at + n, ahead->count * sizeof(ahead->at[0]));
+	ahead_set(ahead, left);
 }
 
 /* Counts and forgets a chain that is no frame. */
@@ -257,16 +241,7 @@ rx_drop(struct port_counters *counters, enum drop drop, uint32_t bytes)
 }
 
 /* Counts a frame whose length is out of the question; total is that of frame and header. */
-static inline void
-rx_misfit(struct port_counters *counters, uint32_t total, uint32_t header_len)
-{
-	if (total < header_len)
-		rx_drop(counters, DROP_BAD_DESCRIPTOR, 0);
-	else if (total - header_len < FRAME_LEN_MIN)
-		rx_drop(counters, DROP_RUNT, total - header_len);
-	else
-		rx_drop(counters, DROP_TOO_LONG, total - header_len);
-}
+void rx_misfit(struct port_counters *counters, uint32_t total, uint32_t header_len);
 
 /*
  * The offload request of a frame, from a private copy of its virtio-net header.  false when it asks
@@ -274,75 +249,9 @@ rx_misfit(struct port_counters *counters, uint32_t total, uint32_t header_len)
  */
 bool rx_offload(const struct vring *vr, struct frame *f, const struct virtio_net_hdr *hdr);
 
-/* Header without any request: the common case, tested on the copy. */
-static inline bool
-rx_header_plain(const struct virtio_net_hdr *hdr)
-{
-	return !(hdr->flags | hdr->gso_type);
-}
-
 /* A frame from any chain; the burst has room for one more, SPANS_MAX segments too. */
 void rx_spans(struct vring *vr, struct burst *burst, const struct spans *spans,
 	struct port_counters *counters);
-
-/*
- * Frames that lie in one piece, header included: the first `count` entries of vr->ahead, as far as
- * they are plain and the burst has room.  Returns how many entries were used up.
- */
-static inline unsigned
-rx_flat(struct vring *vr, struct burst *burst, unsigned from, unsigned count,
-	struct port_counters *counters)
-{
-	const struct ahead *ahead = &vr->ahead;
-	const uint32_t header_len = vr->header_len;
-	unsigned n = burst->count, segs = burst->segs_used, i;
-	uint32_t bytes = burst->bytes;
-
-	for (i = from; i < count && LIKELY(ahead->at[i] != NULL); i++) {
-		const uint8_t *at = ahead->at[i];
-		uint32_t total = ahead->lens[i], len = total - header_len;
-		struct frame *f = &burst->frames[n];
-		uint8_t *to = burst->slots[n].bytes;
-		struct virtio_net_hdr hdr;
-
-		if (UNLIKELY(n == FRAME_BURST || bytes >= FRAME_BURST_BYTES ||
-			     segs > FRAME_SEGS - SPANS_MAX))
-			break;
-		if (UNLIKELY(total < header_len + FRAME_LEN_MIN || len > FRAME_LEN_MAX)) {
-			rx_misfit(counters, total, header_len);
-			continue;
-		}
-		memcpy(&hdr, at, VIRTIO_NET_HDR_LEN_LEGACY);
-		at += header_len;
-		frame_clear(f);
-		f->data = to;
-		f->len = len;
-		if (LIKELY(len <= FRAME_WHOLE)) {
-			copy_short(to, at, len);
-			f->head_len = (uint16_t)len;
-			f->seg_count = 0;
-		} else {
-			struct frame_seg *seg = &burst->segs[segs++];
-
-			copy_ends(to, at, FRAME_PREFIX, FRAME_PREFIX / 32);
-			f->head_len = FRAME_PREFIX;
-			f->seg_count = 1;
-			f->segs = seg;
-			seg->addr = at + FRAME_PREFIX;
-			seg->len = len - FRAME_PREFIX;
-		}
-		if (UNLIKELY(!rx_header_plain(&hdr)) && !rx_offload(vr, f, &hdr)) {
-			rx_drop(counters, DROP_BAD_OFFLOAD, len);
-			continue;
-		}
-		n++;
-		bytes += len;
-	}
-	burst->count = (uint16_t)n;
-	burst->segs_used = (uint16_t)segs;
-	burst->bytes = bytes;
-	return i - from;
-}
 
 static inline bool
 rx_burst_full(const struct burst *burst)
@@ -350,8 +259,6 @@ rx_burst_full(const struct burst *burst)
 	return burst->count == FRAME_BURST || burst->bytes >= FRAME_BURST_BYTES ||
 	       burst->segs_used > FRAME_SEGS - SPANS_MAX;
 }
-
-/* ---- transmit: a frame into chains of the guest's receiveq ---- */
 
 /*
  * The header for the receiver as two little-endian words, bytes 0 to 7 and 8 to 11.  Built in
@@ -362,51 +269,15 @@ struct tx_words {
 	uint32_t second;
 };
 
-static inline struct tx_words
+/* Of a frame that needs something, or whose sender vouches for its checksum. */
+struct tx_words tx_header_full(const struct frame *f, unsigned num_buffers);
+
+HOT struct tx_words
 tx_header(const struct frame *f, unsigned num_buffers)
 {
-	struct tx_words words = {.first = f->verified ? VIRTIO_NET_HDR_F_DATA_VALID : 0,
-		.second = (uint32_t)num_buffers << 16};
-	uint64_t gso;
+	struct tx_words words = {.second = (uint32_t)num_buffers << 16};
 
-	if (LIKELY(!f->needs))
-		return words;
-	if (f->needs & OFFLOAD_CSUM) {
-		words.first = VIRTIO_NET_HDR_F_NEEDS_CSUM | (uint64_t)f->csum_start << 48;
-		words.second |= f->csum_offset;
-	}
-	if (!(f->needs & OFFLOAD_GSO))
-		return words;
-	gso = f->needs & OFFLOAD_TSO4   ? VIRTIO_NET_HDR_GSO_TCPV4
-	      : f->needs & OFFLOAD_TSO6 ? VIRTIO_NET_HDR_GSO_TCPV6
-	      : f->needs & OFFLOAD_UFO  ? VIRTIO_NET_HDR_GSO_UDP
-					: VIRTIO_NET_HDR_GSO_UDP_L4;
-	if (f->needs & OFFLOAD_ECN)
-		gso |= VIRTIO_NET_HDR_GSO_ECN;
-	words.first |= gso << 8 | (uint64_t)f->hdr_len << 16 | (uint64_t)f->gso_size << 32;
-	return words;
-}
-
-/* Writes header and frame to one piece of memory that is large enough. */
-static inline void
-tx_flat(uint32_t header_len, uint8_t *to, const struct frame *f)
-{
-	struct tx_words header = tx_header(f, 1);
-
-	memcpy(to, &header.first, 8);
-	if (LIKELY(header_len == VIRTIO_NET_HDR_LEN))
-		memcpy(to + 8, &header.second, 4);
-	else
-		memcpy(to + 8, &header.second, 2);
-	to += header_len;
-	copy_short(to, f->data, f->head_len);
-	if (LIKELY(!f->seg_count))
-		return;
-	to += f->head_len;
-	for (unsigned s = 0; s < f->seg_count; s++) {
-		memcpy(to, f->segs[s].addr, f->segs[s].len);
-		to += f->segs[s].len;
-	}
+	return LIKELY(!f->needs && !f->verified) ? words : tx_header_full(f, num_buffers);
 }
 
 /*
@@ -415,29 +286,5 @@ tx_flat(uint32_t header_len, uint8_t *to, const struct frame *f)
  */
 void tx_spans(
 	const struct vring *vr, const struct spans *spans, unsigned chains, const struct frame *f);
-
-/* Most chains that one frame may take with mergeable buffers. */
-#define TX_MERGE_MAX 64
-
-/* ---- the two ring formats ---- */
-
-unsigned vring_split_peek(struct vring *vr, unsigned want, uint16_t write);
-/* true when anything was consumed */
-bool vring_split_rx(struct vring *vr, struct burst *burst, struct port_counters *counters);
-void vring_split_rx_done(struct vring *vr);
-void vring_split_tx(struct vring *vr, const struct frame *frames, const uint8_t *list,
-	unsigned count, struct port_counters *counters);
-void vring_split_flush(struct vring *vr);
-bool vring_split_arm(struct vring *vr);
-void vring_split_disarm(struct vring *vr);
-
-unsigned vring_packed_peek(struct vring *vr, unsigned want, uint16_t write);
-bool vring_packed_rx(struct vring *vr, struct burst *burst, struct port_counters *counters);
-void vring_packed_rx_done(struct vring *vr);
-void vring_packed_tx(struct vring *vr, const struct frame *frames, const uint8_t *list,
-	unsigned count, struct port_counters *counters);
-void vring_packed_flush(struct vring *vr);
-bool vring_packed_arm(struct vring *vr);
-void vring_packed_disarm(struct vring *vr);
 
 #endif
