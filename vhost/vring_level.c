@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <cpuid.h>
 #include <errno.h>
 #include <string.h>
 
@@ -22,15 +23,24 @@ vring_level_name(enum vring_level level)
 	return levels[level].name;
 }
 
-/* Asks the system's support too: vector registers must be saved for us. */
+/* What level 3 has beside vectors, and compilers do not all have a name for. */
+static bool
+has_v3_rest(void)
+{
+	unsigned a, b, c, d;
+
+	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_MOVBE) || !(c & bit_F16C))
+		return false;
+	return __get_cpuid(0x80000001, &a, &b, &c, &d) && c & bit_LZCNT;
+}
+
+/* Asks for the system's support too: vector registers must be saved for us. */
 enum vring_level
 vring_level_best(void)
 {
 	__builtin_cpu_init();
 	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi") ||
-		!__builtin_cpu_supports("bmi2") || !__builtin_cpu_supports("fma") ||
-		!__builtin_cpu_supports("lzcnt") || !__builtin_cpu_supports("movbe") ||
-		!__builtin_cpu_supports("f16c"))
+		!__builtin_cpu_supports("bmi2") || !__builtin_cpu_supports("fma") || !has_v3_rest())
 		return VRING_LEVEL_V2;
 	if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
 		!__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq") ||
