@@ -26,7 +26,8 @@ PACKAGES = ["busybox-static", "ethtool", "libmnl0", "iperf3", "libiperf0", "libs
 PROGRAMS = ["usr/bin/iperf3", "sbin/ethtool"]
 # Loaded at boot, and only carried along for tests that insert them.
 MODULES = ["virtio_pci", "virtio_net"]
-MODULES_ASIDE = ["8021q"]
+MODULES_ASIDE = ["8021q", "virtio_blk", "virtio_console", "virtio_balloon", "virtio_rng", "ptp_kvm",
+                 "button", "evdev"]
 TOOLS = "/usr/sbin:/sbin:/usr/bin:/bin"
 
 
@@ -64,11 +65,11 @@ def run(*command, cwd=None):
 
 # ---- packages ----
 
-def kernel_package():
-    """The package that holds the newest stock cloud kernel (the meta package depends on it)."""
-    match = re.search(r"^Depends: (linux-image-\S+)", run("apt-cache", "show", KERNEL_META), re.M)
+def kernel_package(meta=KERNEL_META):
+    """The package that holds the newest stock kernel (the meta package depends on it)."""
+    match = re.search(r"^Depends: (linux-image-\S+)", run("apt-cache", "show", meta), re.M)
     if not match:
-        raise ImageError(f"apt knows no {KERNEL_META}: run `apt-get update` as root")
+        raise ImageError(f"apt knows no {meta}: run `apt-get update` as root")
     return match.group(1)
 
 

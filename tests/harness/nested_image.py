@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Builds what the outer machine of nested tests boots: Debian's stock kernel with KVM.
+
+The cloud kernel of guest_image has no KVM; this is linux-image-amd64 with the modules for virtio,
+9p and kvm-amd.  Kept like the image of guest_image, and built again when this file changes.
+"""
+
+import fcntl
+import hashlib
+import pathlib
+import shutil
+import stat
+import sys
+import tempfile
+
+from harness import guest_image
+from harness.guest_image import Cpio, ImageError, cache_dir, download, unpack
+
+HERE = pathlib.Path(__file__).resolve().parent
+KERNEL_META = "linux-image-amd64"
+PACKAGES = ["busybox-static"]
+MODULES = ["virtio_pci", "9pnet_virtio", "9p", "kvm-amd", "tun", "veth"]
+
+
+def initramfs(tree, release):
+    archive = Cpio()
+    for name in ("proc", "sys", "dev", "host", "root"):
+        archive.folder(name)
+    archive.device("dev/console", 5, 1)
+    archive.file("init", (HERE / "nested_init").read_bytes(), 0o755)
+    archive.file("bin/busybox", (tree / "bin/busybox").read_bytes(), 0o755)
+    archive.entry("bin/sh", stat.S_IFLNK | 0o777, b"busybox")
+    order = guest_image.module_files(tree, release, MODULES)
+    for path in order:
+        archive.file("modules/" + path.name, path.read_bytes())
+    archive.file("modules/order", "".join(path.stem + "\n" for path in order).encode())
+    return archive.bytes()
+
+
+def fingerprint():
+    digest = hashlib.sha256()
+    for name in ("nested_image.py", "nested_init"):
+        digest.update((HERE / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def make(folder, packages_folder):
+    packages = [guest_image.kernel_package(KERNEL_META), *PACKAGES]
+    download(packages, packages_folder)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        tree = pathlib.Path(scratch) / "tree"
+        tree.mkdir()
+        unpack(packages, packages_folder, tree)
+        kernel = next((tree / "boot").glob("vmlinuz-*"))
+        release = kernel.name.removeprefix("vmlinuz-")
+        (folder / "initramfs").write_bytes(initramfs(tree, release))
+        shutil.copyfile(kernel, folder / "vmlinuz")
+    (folder / "release").write_text(release + "\n")
+
+
+def build():
+    """Returns the image, made if there is none for this version of the builder."""
+    cache = cache_dir()
+    packages_folder = cache / "packages"
+    packages_folder.mkdir(parents=True, exist_ok=True)
+    folder = cache / f"nested-{fingerprint()}"
+    with open(cache / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "release").exists():
+            fresh = pathlib.Path(tempfile.mkdtemp(prefix="new-", dir=cache))
+            try:
+                make(fresh, packages_folder)
+                for old in cache.glob("nested-*"):
+                    shutil.rmtree(old)
+                fresh.rename(folder)
+            except BaseException:
+                shutil.rmtree(fresh, ignore_errors=True)
+                raise
+        return guest_image.load(folder)
+
+
+def main():
+    try:
+        image = build()
+    except ImageError as error:
+        sys.exit(f"nested image: {error}")
+    print(f"kernel     {image.kernel}\ninitramfs  {image.initramfs}\nrelease    {image.release}")
+
+
+if __name__ == "__main__":
+    main()
