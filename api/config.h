@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "lib/ethernet.h"
+#include "lib/ip.h"
 
 #define CONFIG_NAME_SIZE   32  /* with the NUL */
 #define CONFIG_PATH_SIZE   108 /* sun_path */
@@ -56,9 +57,16 @@ struct port_config {
 	struct vlan_set trunks, cvlans;
 	int priority_tags;
 	int qinq_ethtype;
-	int profile;        /* 0 = the type's default, PROFILE_OPEN, PROFILE_VM */
-	uint32_t mac_limit; /* 0 = the profile's */
-	uint32_t storm;     /* frames/s; 0 = the profile's */
+	int profile;          /* 0 = the type's default, PROFILE_OPEN, ... */
+	struct mac_list macs; /* beside `mac` */
+	struct ip_list ips;
+	int ip_lock;              /* IP_LOCK_... */
+	int dhcp_guard, ra_guard; /* GUARD_... */
+	bool isolated;
+	uint64_t in_rate, in_rate_pps, in_burst; /* bits/s, frames/s, bytes; 0 = not set */
+	uint64_t out_rate, out_rate_pps, out_burst;
+	uint32_t mac_limit;                                       /* 0 = the profile's */
+	uint32_t storm;                                           /* frames/s; 0 = the profile's */
 	uint32_t storm_broadcast, storm_multicast, storm_unknown; /* 0 = storm */
 	bool learning;
 	/* vhost-user */
@@ -81,7 +89,9 @@ port_config_vlan_mode(const struct port_config *port)
 	return port->vlan_mode >= 0 ? port->vlan_mode : port->tag >= 0;
 }
 
-enum { PROFILE_DEFAULT, PROFILE_OPEN, PROFILE_VM };
+enum { PROFILE_DEFAULT, PROFILE_OPEN, PROFILE_VM, PROFILE_TENANT };
+enum { GUARD_DEFAULT, GUARD_NO, GUARD_YES }; /* default: as the profile says */
+enum { IP_LOCK_DEFAULT, IP_LOCK_OFF, IP_LOCK_LIST };
 enum { MODE_SERVER, MODE_CLIENT };
 
 /* A virtual machine, its network cards and its disks: launcher/definition.h. */

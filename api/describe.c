@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/schema.h"
+#include "lib/parse.h"
 
 static void
 describe_choices(const char *choices, char *buffer, size_t size)
@@ -76,6 +77,8 @@ describe_item(const struct noun *item, char *buffer, size_t size)
 char *
 key_describe(const struct key *key, char *buffer, size_t size)
 {
+	char low[SCALED_TEXT_SIZE], high[SCALED_TEXT_SIZE];
+
 	switch (key->type) {
 	case VALUE_NAME:
 		snprintf(buffer, size, "a name of 1 to %zu of a-z A-Z 0-9 . _ -", key->size - 1);
@@ -116,6 +119,22 @@ key_describe(const struct key *key, char *buffer, size_t size)
 	case VALUE_LIST:
 		describe_item(key->item, buffer, size);
 		break;
+	case VALUE_SCALED:
+		snprintf(buffer, size, "%s..%s%s%s, with k, M, G or T for powers of 1000",
+			scaled_format((uint64_t)key->min, low),
+			scaled_format((uint64_t)key->max, high), key->unit ? " " : "",
+			key->unit ? key->unit : "");
+		break;
+	case VALUE_MACS:
+		snprintf(buffer, size,
+			"up to %u different unicast addresses like 52:54:00:12:34:56,...",
+			MAC_LIST_MAX);
+		break;
+	case VALUE_IPS:
+		snprintf(buffer, size,
+			"up to %u different addresses or networks like 10.0.0.5,2001:db8::/64",
+			IP_LIST_MAX);
+		break;
 	case VALUE_TEXT:
 		snprintf(buffer, size, "a file, or - for standard input");
 		break;
@@ -153,6 +172,12 @@ type_name(enum value_type type)
 		return "size";
 	case VALUE_LIST:
 		return "list";
+	case VALUE_SCALED:
+		return "scaled";
+	case VALUE_MACS:
+		return "macs";
+	case VALUE_IPS:
+		return "ips";
 	}
 	return "string";
 }
@@ -185,7 +210,7 @@ value_describe(const struct key *key)
 	set_member(o, "name", json_string(key->name));
 	set_member(o, "type", json_string(type_name(key->type)));
 	if (key->type == VALUE_U32 || key->type == VALUE_INT || key->type == VALUE_OCTAL ||
-		key->type == VALUE_SIZE) {
+		key->type == VALUE_SIZE || key->type == VALUE_SCALED) {
 		set_member(o, "min", json_integer(key->min));
 		set_member(o, "max", json_integer(key->max));
 	}

@@ -39,7 +39,14 @@ field_store(const struct key *key, void *obj, const struct value *value)
 		*(struct vlan_set *)field = value->vlans;
 		break;
 	case VALUE_SIZE:
+	case VALUE_SCALED:
 		*(uint64_t *)field = (uint64_t)value->number;
+		break;
+	case VALUE_MACS:
+		*(struct mac_list *)field = value->macs;
+		break;
+	case VALUE_IPS:
+		*(struct ip_list *)field = value->ips;
 		break;
 	case VALUE_LIST:
 	case VALUE_TEXT:
@@ -78,7 +85,14 @@ field_load(const struct key *key, const void *obj, struct value *value)
 		value->vlans = *(const struct vlan_set *)field;
 		break;
 	case VALUE_SIZE:
+	case VALUE_SCALED:
 		value->number = (int64_t) * (const uint64_t *)field;
+		break;
+	case VALUE_MACS:
+		value->macs = *(const struct mac_list *)field;
+		break;
+	case VALUE_IPS:
+		value->ips = *(const struct ip_list *)field;
 		break;
 	case VALUE_LIST:
 	case VALUE_TEXT:
@@ -128,6 +142,10 @@ value_equal(const struct key *key, const struct value *a, const struct value *b)
 		return memcmp(&a->mac, &b->mac, sizeof(a->mac)) == 0;
 	case VALUE_VLANS:
 		return memcmp(&a->vlans, &b->vlans, sizeof(a->vlans)) == 0;
+	case VALUE_MACS:
+		return memcmp(&a->macs, &b->macs, sizeof(a->macs)) == 0;
+	case VALUE_IPS:
+		return memcmp(&a->ips, &b->ips, sizeof(a->ips)) == 0;
 	default:
 		return value_is_text(key->type) ? strcmp(a->text, b->text) == 0
 						: a->number == b->number;

@@ -40,7 +40,10 @@ enum value_type {
 	VALUE_SIZE,   /* bytes, written 512M or 4G (KiB, MiB, GiB, TiB), min..max: uint64_t */
 	VALUE_LIST, /* objects of the noun `item`: no field, read with list_canonical().  JSON: a list
 			 of objects; the command line takes "key=value,key=value" again and again */
-	VALUE_TEXT, /* parameters only: any text; the command line takes the name of the file that
+	VALUE_SCALED, /* min..max, with k, M, G or T behind it: uint64_t; JSON: string or number */
+	VALUE_MACS,   /* addresses as above with commas: struct mac_list; JSON: string or list */
+	VALUE_IPS,    /* 10.0.0.5,2001:db8::/64: struct ip_list; JSON: string or list of strings */
+	VALUE_TEXT,   /* parameters only: any text; the command line takes the name of the file that
 			 holds it, or "-" */
 };
 

@@ -154,6 +154,69 @@ read_vlans(const json_t *json, struct vlan_set *vlans)
 	return 0;
 }
 
+static int
+read_scaled(const struct key *key, const json_t *json, int64_t *number)
+{
+	uint64_t v;
+	int r;
+
+	if (!json_is_string(json))
+		return read_number(key, json, number);
+	r = parse_scaled(json_string_value(json), (uint64_t)key->min, (uint64_t)key->max, &v);
+	if (r == 0)
+		*number = (int64_t)v;
+	return r;
+}
+
+/* Elements of a list are strings. */
+static int
+read_macs(const json_t *json, struct mac_list *macs)
+{
+	const json_t *element;
+	struct mac mac;
+	size_t i;
+	int r;
+
+	memset(macs, 0, sizeof(*macs));
+	if (json_is_string(json))
+		return parse_macs(json_string_value(json), macs);
+	if (!json_is_array(json) || json_array_size(json) == 0)
+		return -EINVAL;
+	json_array_foreach (json, i, element) {
+		r = read_mac(element, &mac);
+		if (r == 0)
+			r = mac_list_add(macs, &mac);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int
+read_ips(const json_t *json, struct ip_list *ips)
+{
+	const json_t *element;
+	struct ip_prefix prefix;
+	size_t i;
+	int r;
+
+	memset(ips, 0, sizeof(*ips));
+	if (json_is_string(json))
+		return parse_ip_list(json_string_value(json), ips);
+	if (!json_is_array(json) || json_array_size(json) == 0)
+		return -EINVAL;
+	json_array_foreach (json, i, element) {
+		if (!json_is_string(element))
+			return -EINVAL;
+		r = parse_ip_prefix(json_string_value(element), &prefix);
+		if (r == 0)
+			r = ip_list_add(ips, &prefix);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 int
 value_read(const struct key *key, const json_t *json, struct value *value)
 {
@@ -177,6 +240,12 @@ value_read(const struct key *key, const json_t *json, struct value *value)
 		return read_mac(json, &value->mac);
 	case VALUE_VLANS:
 		return read_vlans(json, &value->vlans);
+	case VALUE_SCALED:
+		return read_scaled(key, json, &value->number);
+	case VALUE_MACS:
+		return read_macs(json, &value->macs);
+	case VALUE_IPS:
+		return read_ips(json, &value->ips);
 	case VALUE_LIST:
 		break;
 	}
@@ -200,6 +269,31 @@ print_vlans(const struct vlan_set *vlans)
 		json = json_string(text);
 	free(text);
 	return json;
+}
+
+static json_t *
+print_macs(const struct mac_list *macs)
+{
+	char text[MAC_LIST_MAX * MAC_TEXT_SIZE] = "";
+	size_t used = 0;
+
+	for (unsigned i = 0; i < macs->count; i++, used += MAC_TEXT_SIZE) {
+		mac_format(&macs->macs[i], text + used);
+		text[used + MAC_TEXT_SIZE - 1] = i + 1 < macs->count ? ',' : '\0';
+	}
+	return json_string(text);
+}
+
+static json_t *
+print_ips(const struct ip_list *ips)
+{
+	char text[IP_LIST_TEXT_SIZE] = "", one[IP_TEXT_SIZE];
+	size_t used = 0;
+
+	for (unsigned i = 0; i < ips->count; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? "," : "",
+			ip_prefix_format(&ips->prefixes[i], one));
+	return json_string(text);
 }
 
 json_t *
@@ -231,6 +325,12 @@ value_print(const struct key *key, const struct value *value)
 		return json_string(mac_format(&value->mac, text));
 	case VALUE_VLANS:
 		return print_vlans(&value->vlans);
+	case VALUE_SCALED:
+		return json_string(scaled_format((uint64_t)value->number, text));
+	case VALUE_MACS:
+		return print_macs(&value->macs);
+	case VALUE_IPS:
+		return print_ips(&value->ips);
 	case VALUE_LIST:
 		break;
 	}

@@ -14,6 +14,8 @@ struct value {
 	bool boolean;
 	struct mac mac;
 	struct vlan_set vlans;
+	struct mac_list macs;
+	struct ip_list ips;
 };
 
 /* Checks JSON against the key.  -EINVAL, -ERANGE; *value is then undefined. */

@@ -69,16 +69,20 @@ add_effective(json_t *row, const struct port_config *config)
 {
 	static const char *const storm_names[] = {
 		"storm_broadcast", "storm_multicast", "storm_unknown"};
+	static const char *const keys[] = {
+		"vlan_mode", "profile", "ip_lock", "dhcp_guard", "ra_guard"};
 	struct port_config effective = *config;
 	struct port_settings settings;
 
 	port_resolve(config, -1, &settings);
 	effective.vlan_mode = (int)settings.vlan_mode;
 	effective.profile = port_profile(config);
-	json_object_set_new(
-		row, "vlan_mode", schema_get(noun_key(&noun_port, "vlan_mode"), &effective, true));
-	json_object_set_new(
-		row, "profile", schema_get(noun_key(&noun_port, "profile"), &effective, true));
+	effective.ip_lock = port_ip_lock(config);
+	effective.dhcp_guard = settings.dhcp_guard ? GUARD_YES : GUARD_NO;
+	effective.ra_guard = settings.ra_guard ? GUARD_YES : GUARD_NO;
+	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		json_object_set_new(
+			row, keys[i], schema_get(noun_key(&noun_port, keys[i]), &effective, true));
 	json_object_set_new(row, "mac_limit", json_integer(settings.mac_limit));
 	for (unsigned c = 0; c < STORM_CLASSES; c++)
 		json_object_set_new(row, storm_names[c], json_integer(settings.storm_pps[c]));

@@ -21,9 +21,10 @@ struct check {
 
 /* A value only one object may have. */
 struct claim {
-	const char *key;
+	const char *kind;  /* values of different kinds have nothing to do with each other */
+	const char *key;   /* that gives the value */
 	const char *value; /* in the model, or text */
-	char text[CONFIG_NAME_SIZE + MAC_TEXT_SIZE + 16];
+	char text[CONFIG_NAME_SIZE + IP_TEXT_SIZE + 16];
 	unsigned index; /* of the object that claims it */
 };
 
@@ -40,7 +41,7 @@ compare_claims(const void *a, const void *b)
 {
 	const struct claim *x = *(const struct claim *const *)a;
 	const struct claim *y = *(const struct claim *const *)b;
-	int order = strcmp(x->key, y->key);
+	int order = strcmp(x->kind, y->kind);
 
 	if (order == 0)
 		order = strcmp(x->value, y->value);
@@ -58,7 +59,7 @@ find_conflict(const struct claim *claims, unsigned count, const struct claim **s
 		sorted[i] = &claims[i];
 	qsort(sorted, count, sizeof(*sorted), compare_claims);
 	for (unsigned i = 1; i < count; i++) {
-		if (strcmp(sorted[i - 1]->key, sorted[i]->key) != 0 ||
+		if (strcmp(sorted[i - 1]->kind, sorted[i]->kind) != 0 ||
 			strcmp(sorted[i - 1]->value, sorted[i]->value) != 0)
 			continue;
 		if (found && (*second)->index < sorted[i]->index)
@@ -78,17 +79,44 @@ claim_add(struct claim *claims, unsigned *count, const char *key, const char *va
 	if (!value[0])
 		return;
 	c = &claims[(*count)++];
-	c->key = key;
+	c->kind = c->key = key;
 	c->value = value;
 	c->index = index;
 }
 
-#define CLAIMS_PER_PORT 7
+/* A value that only one port of the bridge may have. */
+static void
+claim_on_bridge(struct claim *claims, unsigned *count, const char *kind, const char *key,
+	const char *value, const struct port_config *port, unsigned index)
+{
+	struct claim *c = &claims[*count];
+
+	snprintf(c->text, sizeof(c->text), "%s on bridge %s", value, port->bridge);
+	claim_add(claims, count, key, c->text, index);
+	c->kind = kind;
+}
+
+/* Only within one bridge are two owners of an address a contradiction. */
+static void
+claim_addresses(struct claim *claims, unsigned *count, const struct port_config *p, unsigned index)
+{
+	char text[IP_TEXT_SIZE];
+
+	if (!mac_is_zero(&p->mac))
+		claim_on_bridge(claims, count, "mac", "mac", mac_format(&p->mac, text), p, index);
+	for (unsigned i = 0; i < p->macs.count; i++)
+		claim_on_bridge(
+			claims, count, "mac", "macs", mac_format(&p->macs.macs[i], text), p, index);
+	/* A network may be given to several ports: what each has in it is another matter. */
+	for (unsigned i = 0; i < p->ips.count; i++)
+		if (ip_is_address(&p->ips.prefixes[i]))
+			claim_on_bridge(claims, count, "IP address", "ips",
+				ip_prefix_format(&p->ips.prefixes[i], text), p, index);
+}
 
 static unsigned
 claim_ports(const struct model *model, struct claim *claims)
 {
-	char mac[MAC_TEXT_SIZE];
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < model->port_count; i++) {
@@ -100,44 +128,55 @@ claim_ports(const struct model *model, struct claim *claims)
 		claim_add(claims, &count, "pci", p->pci, i);
 		claim_add(claims, &count, "file", p->file, i);
 		claim_add(claims, &count, "write", p->write, i);
-		/* Only within one bridge are two owners of an address a contradiction. */
-		if (mac_is_zero(&p->mac) || !p->bridge[0])
-			continue;
-		snprintf(claims[count].text, sizeof(claims[count].text), "%s on bridge %s",
-			mac_format(&p->mac, mac), p->bridge);
-		claim_add(claims, &count, "mac", claims[count].text, i);
+		if (p->bridge[0])
+			claim_addresses(claims, &count, p, i);
 	}
 	return count;
+}
+
+/* How many claims there may be: name, path, dev, pci, file, write, mac, and the lists. */
+static unsigned
+claims_most(const struct model *model)
+{
+	unsigned most = 0;
+
+	for (unsigned i = 0; i < model->port_count; i++)
+		most += 7 + model->ports[i].macs.count + model->ports[i].ips.count;
+	return most;
+}
+
+/* Says what is wrong with the second of two claims; returns the code. */
+static int
+refuse_claim(const struct check *check, const struct claim *owner, const struct claim *second)
+{
+	const struct port_config *ports = check->model->ports;
+	const char *name = ports[second->index].name;
+
+	if (strcmp(second->kind, "name") == 0)
+		err_set(check->err, -EEXIST, "port \"%s\" exists already", name);
+	else if (owner->index == second->index)
+		err_set(check->err, -EEXIST, "port \"%s\": %s %.200s is given twice", name,
+			second->kind, second->value);
+	else
+		err_set(check->err, -EEXIST,
+			"port \"%s\": %s %.200s belongs to port \"%s\" already", name, second->kind,
+			second->value, ports[owner->index].name);
+	return fault_at(check, &noun_port, second->index, second->key);
 }
 
 static int
 check_ports_unique(const struct check *check)
 {
-	const struct model *m = check->model;
-	unsigned most = m->port_count * CLAIMS_PER_PORT, count;
+	unsigned most = claims_most(check->model);
 	struct claim *claims = calloc(most ? most : 1, sizeof(*claims));
 	const struct claim **sorted = calloc(most ? most : 1, sizeof(*sorted)), *owner = NULL,
 			   *second = NULL;
 	int rc = 0;
 
-	if (!claims || !sorted) {
+	if (!claims || !sorted)
 		rc = err_set(check->err, -ENOMEM, "out of memory");
-	} else {
-		count = claim_ports(m, claims);
-		if (find_conflict(claims, count, sorted, &owner, &second)) {
-			const char *name = m->ports[second->index].name;
-
-			if (strcmp(second->key, "name") == 0)
-				rc = err_set(
-					check->err, -EEXIST, "port \"%s\" exists already", name);
-			else
-				rc = err_set(check->err, -EEXIST,
-					"port \"%s\": %s %.200s belongs to port \"%s\" already",
-					name, second->key, second->value,
-					m->ports[owner->index].name);
-			fault_at(check, &noun_port, second->index, second->key);
-		}
-	}
+	else if (find_conflict(claims, claim_ports(check->model, claims), sorted, &owner, &second))
+		rc = refuse_claim(check, owner, second);
 	free(claims);
 	free(sorted);
 	return rc;
@@ -190,6 +229,22 @@ check_port_keys(const struct port_config *p, const char **key, struct err *err)
 		return err_set(err, -EINVAL,
 			"port \"%s\": vlan_mode=%s needs a VLAN: give tag=1..4094", p->name,
 			mode == VLAN_ACCESS ? "access" : "dot1q-tunnel");
+	}
+	if (p->ip_lock == IP_LOCK_LIST && !p->ips.count) {
+		*key = "ip_lock";
+		return err_set(err, -EINVAL,
+			"port \"%s\": ip_lock=list needs addresses: give ips=10.0.0.5,...",
+			p->name);
+	}
+	if (!p->in_rate && p->in_burst) {
+		*key = "in_burst";
+		return err_set(
+			err, -EINVAL, "port \"%s\": in_burst is of use with in_rate only", p->name);
+	}
+	if (!p->out_rate && p->out_burst) {
+		*key = "out_burst";
+		return err_set(err, -EINVAL, "port \"%s\": out_burst is of use with out_rate only",
+			p->name);
 	}
 	if (mode != VLAN_DOT1Q_TUNNEL && !vlan_set_is_empty(&p->cvlans)) {
 		*key = "cvlans";

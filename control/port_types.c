@@ -121,12 +121,18 @@ port_kind(int type)
 /* ---- profiles ---- */
 
 static const struct profile {
-	bool drop_reserved, mac_lock; /* mac_lock: when the port has a mac */
+	bool drop_reserved, mac_lock; /* mac_lock: when the port has a mac or macs */
+	bool guards;                  /* against DHCP servers and routers, address lock to ips */
 	uint32_t mac_limit, storm_pps;
 } profiles[] = {
 	[PROFILE_OPEN] = {.mac_limit = 8192},
 	[PROFILE_VM] = {.drop_reserved = true,
 		.mac_lock = true,
+		.mac_limit = 256,
+		.storm_pps = 1000},
+	[PROFILE_TENANT] = {.drop_reserved = true,
+		.mac_lock = true,
+		.guards = true,
 		.mac_limit = 256,
 		.storm_pps = 1000},
 };
@@ -148,10 +154,26 @@ resolve_storm(const struct port_config *config, uint32_t of_profile, uint32_t *p
 		pps[c] = given[c] ? given[c] : config->storm ? config->storm : of_profile;
 }
 
+int
+port_ip_lock(const struct port_config *config)
+{
+	if (config->ip_lock != IP_LOCK_DEFAULT)
+		return config->ip_lock;
+	return profiles[port_profile(config)].guards && config->ips.count ? IP_LOCK_LIST
+									  : IP_LOCK_OFF;
+}
+
+static bool
+guard_on(int guard, const struct profile *profile)
+{
+	return guard == GUARD_DEFAULT ? profile->guards : guard == GUARD_YES;
+}
+
 void
 port_resolve(const struct port_config *config, int bridge, struct port_settings *settings)
 {
 	const struct profile *profile = &profiles[port_profile(config)];
+	int ip_lock = port_ip_lock(config);
 
 	*settings = (struct port_settings){
 		.bridge = bridge,
@@ -163,10 +185,19 @@ port_resolve(const struct port_config *config, int bridge, struct port_settings 
 		.qinq_ethtype = config->qinq_ethtype == 1 ? 0x8100 : 0x88a8,
 		.mtu = (uint16_t)config->mtu,
 		.drop_reserved = profile->drop_reserved,
-		.mac_lock = profile->mac_lock && !mac_is_zero(&config->mac),
+		.mac_lock = profile->mac_lock && (!mac_is_zero(&config->mac) || config->macs.count),
 		.mac = config->mac,
+		.macs = config->macs,
+		.ip_lock = ip_lock == IP_LOCK_LIST,
+		.dhcp_guard = guard_on(config->dhcp_guard, profile),
+		.ra_guard = guard_on(config->ra_guard, profile),
+		.isolated = config->isolated,
+		.in_rate = {config->in_rate, config->in_burst, (uint32_t)config->in_rate_pps},
+		.out_rate = {config->out_rate, config->out_burst, (uint32_t)config->out_rate_pps},
 		.mac_limit = config->mac_limit ? config->mac_limit : profile->mac_limit,
 		.no_learning = !config->learning,
 	};
 	resolve_storm(config, profile->storm_pps, settings->storm_pps);
+	settings->addresses.count = config->ips.count;
+	memcpy(settings->addresses.prefixes, config->ips.prefixes, sizeof(config->ips.prefixes));
 }

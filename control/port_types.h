@@ -40,8 +40,11 @@ struct port_kind {
 /* By enum port_type. */
 const struct port_kind *port_kind(int type);
 
-/* PROFILE_OPEN or PROFILE_VM. */
+/* PROFILE_OPEN, PROFILE_VM or PROFILE_TENANT. */
 int port_profile(const struct port_config *config);
+
+/* IP_LOCK_OFF, IP_LOCK_LIST. */
+int port_ip_lock(const struct port_config *config);
 
 /* The datapath's settings for a port on a bridge (-1 = none), guards of its profile included. */
 void port_resolve(const struct port_config *config, int bridge, struct port_settings *settings);

@@ -25,7 +25,9 @@
 #include "datapath/worker.h"
 
 /* X(identifier, function): a new check is a row here and its function. */
-#define CHECK_IN_LIST(X) X(POLICE, police_in)
+#define CHECK_IN_LIST(X)   \
+	X(GUARD, guard_in) \
+	X(POLICE, police_in)
 
 #define CHECK_OUT_LIST(X)       \
 	X(ISOLATE, isolate_out) \

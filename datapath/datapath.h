@@ -21,6 +21,7 @@
 #include "datapath/storm.h"
 #include "lib/err.h"
 #include "lib/ethernet.h"
+#include "lib/ip.h"
 
 #define BRIDGE_MAX        256
 #define DATAPATH_GRACE_MS 5000
@@ -83,6 +84,14 @@ struct port_rate {
 #define RATE_PACKETS_MIN 512    /* and the number of its segments */
 #define RATE_BURST_MS    20
 
+#define LOCK_ADDRESSES_MAX (2 * IP_LIST_MAX)
+
+/* Addresses that the other end of a port may use as its own. */
+struct ip_lock {
+	uint32_t count;
+	struct ip_prefix prefixes[LOCK_ADDRESSES_MAX];
+};
+
 struct port_settings {
 	int bridge; /* -1 = none: everything received is dropped as DETACHED */
 	enum vlan_mode vlan_mode;
@@ -93,12 +102,16 @@ struct port_settings {
 	uint16_t qinq_ethtype; /* 0x88a8 or 0x8100 */
 	uint16_t mtu;          /* of egress, without Ethernet header and tags; 0 = not checked */
 	bool drop_reserved;    /* drop 01:80:c2:00:00:0x received here */
-	bool mac_lock;         /* only `mac` may be the source */
+	bool mac_lock;         /* only `mac` and `macs` may be the source */
 	struct mac mac;
+	struct mac_list macs;
 	uint32_t mac_limit;                /* most learnt addresses; UINT32_MAX = no limit */
 	bool no_learning;                  /* addresses of frames received here are not learnt */
 	uint32_t storm_pps[STORM_CLASSES]; /* received, by enum storm_class; 0 = no limit */
-	bool isolated; /* exchanges frames with ports that are not isolated only */
+	bool ip_lock; /* IP, ARP and neighbour discovery from these addresses only */
+	struct ip_lock addresses;
+	bool dhcp_guard, ra_guard; /* nothing that DHCP servers, or routers, say is received here */
+	bool isolated;             /* exchanges frames with ports that are not isolated only */
 	struct port_rate in_rate, out_rate; /* what may be received from it and sent to it */
 };
 

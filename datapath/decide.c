@@ -72,6 +72,18 @@ learn(struct worker *w, const struct snapshot_port *in, uint64_t hash, fdb_key k
 		worker_learn(w, key, in->port->index, in->generation);
 }
 
+/* May a port that is locked to its addresses send from this one? */
+static bool
+mac_lock_admits(const struct snapshot_port *in, const uint8_t *source)
+{
+	if (LIKELY(memcmp(source, in->mac.b, MAC_LEN) == 0))
+		return true;
+	for (unsigned i = 0; i < in->macs.count; i++)
+		if (memcmp(source, in->macs.macs[i].b, MAC_LEN) == 0)
+			return true;
+	return false;
+}
+
 /* What a frame's addresses and VLAN say against it; DROP_COUNT = nothing. */
 static inline enum drop
 admit(const struct snapshot_port *in, struct frame *f)
@@ -84,7 +96,7 @@ admit(const struct snapshot_port *in, struct frame *f)
 	/* A key of VLAN 0 is the bare address. */
 	if (UNLIKELY(is_group(source) || !fdb_make_key(source, 0)))
 		return DROP_BAD_SOURCE;
-	if (UNLIKELY(in->mac_lock) && memcmp(source, in->mac.b, MAC_LEN) != 0)
+	if (UNLIKELY(in->mac_lock) && !mac_lock_admits(in, source))
 		return DROP_MAC_LOCK;
 	if (UNLIKELY(is_reserved(f->data)) && (in->drop_reserved || !in->bridge->forward_bpdu))
 		return DROP_RESERVED_ADDRESS;

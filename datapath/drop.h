@@ -21,6 +21,10 @@
 	X(VLAN_MALFORMED, IN, "the VLAN tag is cut off or says 4095")                          \
 	X(VLAN_DENIED, IN, "the port does not carry this VLAN")                                \
 	X(MAC_LOCK, IN, "the source address is not the port's own")                            \
+	X(IP_LOCK, IN, "the frame claims an IP address that is not the port's own")            \
+	X(DHCP_GUARD, IN, "what a DHCP server says, from a port where none may be")            \
+	X(RA_GUARD, IN, "what a router says, from a port where none may be")                   \
+	X(BAD_HEADERS, IN, "a lock or guard of the port cannot follow the frame's headers")    \
 	X(RATE_IN, IN, "over the rate at which the port may send")                             \
 	X(STORM_BROADCAST, IN, "over the port's limit of broadcast frames")                    \
 	X(STORM_MULTICAST, IN, "over the port's limit of multicast frames")                    \

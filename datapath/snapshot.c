@@ -20,6 +20,8 @@ snapshot_free(struct snapshot *s)
 		free((void *)(uintptr_t)s->bridges[b].members);
 	for (unsigned w = 0; s->workers && w < s->worker_count; w++)
 		free((void *)(uintptr_t)s->workers[w].poll);
+	for (unsigned p = 0; s->ports && p < s->port_count; p++)
+		free((void *)(uintptr_t)s->ports[p].ip_lock);
 	free(s->ports);
 	free(s->bridges);
 	free(s->workers);
@@ -83,6 +85,8 @@ describe_storm(struct snapshot_port *p, const struct port_slot *slot)
 static void
 describe_checks(struct snapshot_port *p)
 {
+	if (p->ip_lock || p->dhcp_guard || p->ra_guard)
+		p->in_checks |= CHECK_IN_GUARD;
 	if (p->in_rate.limit_bytes || p->in_rate.limit_packets)
 		p->in_checks |= CHECK_IN_POLICE;
 	if (p->isolated)
@@ -91,7 +95,24 @@ describe_checks(struct snapshot_port *p)
 		p->out_checks |= CHECK_OUT_POLICE;
 }
 
-static void
+/* The port's addresses; -ENOMEM. */
+static int
+describe_lock(struct snapshot_port *p, const struct port_settings *set)
+{
+	size_t size = offsetof(struct ip_lock, prefixes[set->addresses.count]);
+	struct ip_lock *lock;
+
+	if (!set->ip_lock)
+		return 0;
+	lock = malloc(size);
+	if (!lock)
+		return -ENOMEM;
+	memcpy(lock, &set->addresses, size);
+	p->ip_lock = lock;
+	return 0;
+}
+
+static int
 describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snapshot *s)
 {
 	const struct port_settings *set = &slot->settings;
@@ -109,6 +130,7 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	p->drop_reserved = set->drop_reserved;
 	p->mac_lock = set->mac_lock;
 	p->mac = set->mac;
+	p->macs = set->macs;
 	p->trunks = set->trunks;
 	p->cvlans = set->cvlans;
 	p->learning = !set->no_learning;
@@ -120,7 +142,12 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	p->isolated = set->isolated;
 	describe_rate(&p->in_rate, &set->in_rate, &slot->meters[0]);
 	describe_rate(&p->out_rate, &set->out_rate, &slot->meters[1]);
+	p->dhcp_guard = set->dhcp_guard;
+	p->ra_guard = set->ra_guard;
+	if (describe_lock(p, set))
+		return -ENOMEM;
 	describe_checks(p);
+	return 0;
 }
 
 static int
@@ -201,7 +228,7 @@ snapshot_build(const struct topology *t)
 			r |= describe_bridge(t, &s->bridges[b], b);
 	for (unsigned p = 0; p < slots; p++)
 		if (t->ports[p].port)
-			describe_port(&s->ports[p], &t->ports[p], s);
+			r |= describe_port(&s->ports[p], &t->ports[p], s);
 	for (unsigned w = 0; w < t->workers; w++)
 		r |= describe_worker(t, &s->workers[w], w, slots);
 	if (r) {

@@ -52,6 +52,9 @@ struct snapshot_port {
 	bool learns_all; /* in every VLAN */
 	uint8_t storm;   /* bits by enum storm_class: is limited */
 	struct mac mac;
+	struct mac_list macs; /* beside mac */
+	bool dhcp_guard, ra_guard;
+	const struct ip_lock *ip_lock;      /* NULL = any address */
 	bool isolated;                      /* talks to ports that are not */
 	uint32_t in_checks, out_checks;     /* CHECK_IN_..., CHECK_OUT_... (datapath/check.h) */
 	uint8_t tx_worker[PORT_QUEUES_MAX]; /* owner of each transmit queue */

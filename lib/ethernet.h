@@ -17,6 +17,13 @@ struct mac {
 	uint8_t b[MAC_LEN];
 };
 
+#define MAC_LIST_MAX 16
+
+struct mac_list {
+	uint32_t count;
+	struct mac macs[MAC_LIST_MAX]; /* those behind count are zero */
+};
+
 /* A set of VLAN identifiers, one bit each. */
 struct vlan_set {
 	uint64_t bits[VLAN_COUNT / 64];

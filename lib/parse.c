@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -151,6 +152,99 @@ mac_format(const struct mac *mac, char buffer[MAC_TEXT_SIZE])
 
 	snprintf(buffer, MAC_TEXT_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3],
 		b[4], b[5]);
+	return buffer;
+}
+
+int
+mac_list_add(struct mac_list *list, const struct mac *mac)
+{
+	if (mac_is_zero(mac) || mac_is_multicast(mac))
+		return -EINVAL;
+	for (unsigned i = 0; i < list->count; i++)
+		if (memcmp(&list->macs[i], mac, sizeof(*mac)) == 0)
+			return -EINVAL;
+	if (list->count == MAC_LIST_MAX)
+		return -ERANGE;
+	list->macs[list->count++] = *mac;
+	return 0;
+}
+
+int
+parse_macs(const char *text, struct mac_list *list)
+{
+	struct mac_list found = {0};
+	char word[MAC_TEXT_SIZE];
+	struct mac mac;
+	int r;
+
+	for (;; text += MAC_TEXT_SIZE) {
+		size_t n = strcspn(text, ",");
+
+		if (n != MAC_TEXT_SIZE - 1)
+			return -EINVAL;
+		memcpy(word, text, n);
+		word[n] = '\0';
+		r = parse_mac(word, &mac);
+		if (r == 0)
+			r = mac_list_add(&found, &mac);
+		if (r)
+			return r;
+		if (text[n] == '\0')
+			break;
+	}
+	*list = found;
+	return 0;
+}
+
+static const char scale_units[] = "kMGT";
+
+int
+parse_scaled(const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+	const char *p = text, *unit;
+	uint64_t v, scale = 1, fraction = 0, place = 1;
+	int r = read_decimal(&p, &v);
+
+	if (r == -EINVAL)
+		return r;
+	if (r)
+		return p[strspn(p, "0123456789")] == '\0' ? r : -EINVAL;
+	if (*p == '.') {
+		for (p++; *p >= '0' && *p <= '9' && place < UINT64_C(1000000000000); p++) {
+			fraction = fraction * 10 + (uint64_t)(*p - '0');
+			place *= 10;
+		}
+		if (place == 1)
+			return -EINVAL;
+	}
+	unit = *p ? strchr(scale_units, *p) : NULL;
+	if (unit) {
+		for (const char *u = scale_units; u <= unit; u++)
+			scale *= 1000;
+		p++;
+	}
+	/* Below 10^24: places and units are both at most 10^12. */
+	if (*p != '\0' || (unsigned __int128)fraction * scale % place)
+		return -EINVAL;
+	fraction = (uint64_t)((unsigned __int128)fraction * scale / place);
+	if (v > (UINT64_MAX - fraction) / scale)
+		return -ERANGE;
+	v = v * scale + fraction;
+	if (v < min || v > max)
+		return -ERANGE;
+	*value = v;
+	return 0;
+}
+
+char *
+scaled_format(uint64_t value, char buffer[SCALED_TEXT_SIZE])
+{
+	unsigned units = 0;
+
+	for (; value && value % 1000 == 0 && units < sizeof(scale_units) - 1; units++)
+		value /= 1000;
+	snprintf(buffer, SCALED_TEXT_SIZE, "%" PRIu64 "%.1s", value,
+		units ? &scale_units[units - 1] : "");
 	return buffer;
 }
 

@@ -37,6 +37,21 @@ int parse_mac(const char *text, struct mac *mac);
 /* The same in lower case; returns buffer. */
 char *mac_format(const struct mac *mac, char buffer[MAC_TEXT_SIZE]);
 
+/* Addresses with commas between them, none of them zero, a group address or given twice.  -ERANGE:
+ * more than MAC_LIST_MAX. */
+int parse_macs(const char *text, struct mac_list *list);
+/* Appends.  -EINVAL: zero, a group address or there already; -ERANGE: the list is full. */
+int mac_list_add(struct mac_list *list, const struct mac *mac);
+
+/*
+ * A decimal number with k, M, G or T (powers of 1000) behind it or nothing: "64k", "2.5G", "1500".
+ * A fraction needs a unit that makes it whole.
+ */
+int parse_scaled(const char *text, uint64_t min, uint64_t max, uint64_t *value);
+/* The same with the largest unit that leaves no fraction. */
+#define SCALED_TEXT_SIZE 24
+char *scaled_format(uint64_t value, char buffer[SCALED_TEXT_SIZE]);
+
 /* "1,5,100-200": numbers and ascending ranges in any order, 0..4094.  Not empty. */
 int parse_vlans(const char *text, struct vlan_set *set);
 /* The same, ascending, as short as possible; "" for the empty set.  -ENOSPC. */

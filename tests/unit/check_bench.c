@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datapath/pull.h"
 #include "tests/unit/check_bench.h"
 
 struct worker *check_worker;
@@ -19,13 +20,17 @@ check_bench_start(void **state)
 
 	(void)state;
 	check_worker = aligned_alloc(64, (sizeof(*check_worker) + 63) / 64 * 64);
-	return check_worker ? datapath_start(&options, &err) : -1;
+	if (!check_worker)
+		return -1;
+	check_worker->pull = NULL;
+	return datapath_start(&options, &err);
 }
 
 int
 check_bench_stop(void **state)
 {
 	(void)state;
+	free(check_worker->pull);
 	free(check_worker);
 	datapath_stop();
 	return 0;
@@ -35,7 +40,9 @@ int
 check_bench_clear(void **state)
 {
 	(void)state;
+	free(check_worker->pull);
 	memset(check_worker, 0, sizeof(*check_worker));
+	check_worker->pull = malloc(sizeof(*check_worker->pull));
 	memset(check_ports, 0, sizeof(check_ports));
 	memset(counters, 0, sizeof(counters));
 	memset(meters, 0, sizeof(meters));
@@ -65,6 +72,20 @@ check_bench_add(const void *head, unsigned head_len, unsigned len)
 	f->head_len = (uint16_t)head_len;
 	f->len = len;
 	burst->bytes += len;
+	return f;
+}
+
+struct frame *
+check_bench_split(const void *bytes, unsigned head_len, unsigned len)
+{
+	struct burst *burst = &check_worker->burst;
+	struct frame *f = check_bench_add(bytes, head_len, len);
+	struct frame_seg *seg = &burst->segs[burst->segs_used++];
+
+	seg->addr = (const uint8_t *)bytes + head_len;
+	seg->len = len - head_len;
+	f->segs = seg;
+	f->seg_count = 1;
 	return f;
 }
 

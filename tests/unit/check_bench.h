@@ -20,6 +20,8 @@ int check_bench_clear(void **state);
 
 /* Appends a frame whose private bytes are `head`, of `len` bytes altogether; returns it. */
 struct frame *check_bench_add(const void *head, unsigned head_len, unsigned len);
+/* Appends a frame of which head_len bytes are private and the others a segment of `bytes`. */
+struct frame *check_bench_split(const void *bytes, unsigned head_len, unsigned len);
 /* The mask of all frames. */
 uint64_t check_bench_all(void);
 uint64_t check_bench_drops(unsigned port, enum drop drop);

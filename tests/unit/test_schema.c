@@ -188,6 +188,75 @@ check_mac(const struct noun *noun, const struct key *key)
 }
 
 static void
+check_scaled(const struct noun *noun, const struct key *key)
+{
+	static const char *const junk[] = {
+		"", " 1k", "1 k", "+1k", "-1", "1K", "10GB", "1e3", "many", "1.5", "1.k", "0x10k"};
+	char text[SCALED_TEXT_SIZE];
+
+	for (unsigned i = 0; i < COUNT(junk); i++)
+		check_text(noun, key, junk[i], -EINVAL);
+	check_text(noun, key, scaled_format((uint64_t)key->min, text), 0);
+	check_text(noun, key, scaled_format((uint64_t)key->max, text), 0);
+	check_text(noun, key, scaled_format((uint64_t)key->max + 1, text), -ERANGE);
+	check_text(noun, key, "0", -ERANGE);
+	check_text(noun, key, "99999999999T", -ERANGE);
+	check_text(noun, key, "99999999999999999999999", -ERANGE);
+	check_set(noun, key, json_integer(key->min), 0);
+	check_set(noun, key, json_integer(key->max), 0);
+	check_set(noun, key, json_integer(key->min - 1), -ERANGE);
+	check_set(noun, key, json_integer(key->max + 1), -ERANGE);
+	check_set(noun, key, json_real(1.0), -EINVAL);
+}
+
+static void
+check_macs(const struct noun *noun, const struct key *key)
+{
+	char text[(MAC_LIST_MAX + 1) * MAC_TEXT_SIZE];
+
+	for (unsigned i = 0; i <= MAC_LIST_MAX; i++)
+		snprintf(text + i * MAC_TEXT_SIZE, MAC_TEXT_SIZE + 1, "02:00:00:00:00:%02x,", i);
+	text[sizeof(text) - 1] = '\0';
+	check_text(noun, key, text, -ERANGE);
+	text[sizeof(text) - 1 - MAC_TEXT_SIZE] = '\0';
+	check_text(noun, key, text, 0);
+	check_text(noun, key, "52:54:00:12:34:AB", 0);
+	check_text(noun, key, "", -EINVAL);
+	check_text(noun, key, "52:54:00:12:34:ab,", -EINVAL);
+	check_text(noun, key, "52:54:00:12:34:ab, 52:54:00:12:34:ac", -EINVAL);
+	check_text(noun, key, "52:54:00:12:34:ab,52:54:00:12:34:AB", -EINVAL);
+	check_text(noun, key, "52:54:00:12:34:ab,01:00:00:00:00:00", -EINVAL);
+	check_text(noun, key, "52:54:00:12:34:ab,00:00:00:00:00:00", -EINVAL);
+	check_set(noun, key, json_pack("[s,s]", "02:00:00:00:00:01", "02:00:00:00:00:02"), 0);
+	check_set(noun, key, json_pack("[s,i]", "02:00:00:00:00:01", 2), -EINVAL);
+	check_set(noun, key, json_array(), -EINVAL);
+	check_set(noun, key, json_integer(1), -EINVAL);
+}
+
+static void
+check_ips(const struct noun *noun, const struct key *key)
+{
+	static const char *const junk[] = {"", "10.0.0.1,", ",10.0.0.1", "10.0.0.256", "10.0.0",
+		"010.0.0.1", "10.0.0.1/33", "10.0.0.1/24", "10.0.0.0/024", "10.0.0.0/", "::1/129",
+		"fe80::1%eth0", "::ffff:10.0.0.1", "2001:db8::1/64", "host", "10.0.0.1 ",
+		"10.0.0.1,10.0.0.1", "::1,0:0::1", "10.0.0.1/32,10.0.0.1"};
+	char text[(IP_LIST_MAX + 1) * 10 + 1] = "";
+
+	for (unsigned i = 0; i < COUNT(junk); i++)
+		check_text(noun, key, junk[i], -EINVAL);
+	check_text(noun, key, "10.0.0.1,10.0.0.0/24,0.0.0.0/0,::/0,2001:DB8::1,fe80::/10", 0);
+	for (unsigned i = 0; i <= IP_LIST_MAX; i++)
+		snprintf(text + strlen(text), 11, "%s10.0.1.%u", i ? "," : "", i);
+	check_text(noun, key, text, -ERANGE);
+	*strrchr(text, ',') = '\0';
+	check_text(noun, key, text, 0);
+	check_set(noun, key, json_pack("[s,s]", "10.0.0.1", "::1"), 0);
+	check_set(noun, key, json_pack("[s,i]", "10.0.0.1", 2), -EINVAL);
+	check_set(noun, key, json_array(), -EINVAL);
+	check_set(noun, key, json_integer(1), -EINVAL);
+}
+
+static void
 check_bool(const struct noun *noun, const struct key *key)
 {
 	check_text(noun, key, "yes", 0);
@@ -288,6 +357,15 @@ check_key(const struct noun *noun, const struct key *key)
 		break;
 	case VALUE_MAC:
 		check_mac(noun, key);
+		break;
+	case VALUE_SCALED:
+		check_scaled(noun, key);
+		break;
+	case VALUE_MACS:
+		check_macs(noun, key);
+		break;
+	case VALUE_IPS:
+		check_ips(noun, key);
 		break;
 	case VALUE_BOOL:
 		check_bool(noun, key);
@@ -540,6 +618,16 @@ random_value(const struct key *key)
 		return json_string(text);
 	case VALUE_VLANS:
 		return random_vlans();
+	case VALUE_SCALED:
+		return json_string(scaled_format((uint64_t)number, text));
+	case VALUE_MACS:
+		snprintf(text, sizeof(text), "02:00:00:00:00:%02x,02:00:00:00:01:%02x",
+			(unsigned)draw(256), (unsigned)draw(256));
+		return json_string(text);
+	case VALUE_IPS:
+		snprintf(text, sizeof(text), "10.%u.0.0/16,2001:db8::%x", (unsigned)draw(256),
+			(unsigned)draw(65536));
+		return json_string(text);
 	default:
 		return random_text(key);
 	}
