@@ -141,18 +141,31 @@ classify_pop(struct frame *f)
 	f->tagged = 0;
 }
 
+/* The VLAN that the port's tag names on this frame; 0 where it has none. */
+static inline unsigned
+classify_vid(const struct snapshot_port *p, const struct frame *f)
+{
+	if (p->vlan_mode == VLAN_ACCESS || p->vlan_mode == VLAN_DOT1Q_TUNNEL ||
+		(p->vlan_mode == VLAN_NATIVE_UNTAGGED && f->vlan == p->tag))
+		return 0;
+	return f->vlan;
+}
+
+/* Does the frame leave by this port with a tag? */
+static inline bool
+classify_tags(const struct snapshot_port *p, const struct frame *f)
+{
+	return classify_vid(p, f) || (p->priority_tags && p->vlan_mode != VLAN_DOT1Q_TUNNEL &&
+					     (p->priority_tags == PRIORITY_TAGS_ALWAYS || f->tci));
+}
+
 /* Brings the frame into the form in which it leaves by this port. */
 static inline void
 classify_form(const struct snapshot_port *p, struct frame *f)
 {
-	unsigned vid = f->vlan;
-	bool tag;
+	unsigned vid = classify_vid(p, f);
+	bool tag = classify_tags(p, f);
 
-	if (p->vlan_mode == VLAN_ACCESS || p->vlan_mode == VLAN_DOT1Q_TUNNEL ||
-		(p->vlan_mode == VLAN_NATIVE_UNTAGGED && vid == p->tag))
-		vid = 0;
-	tag = vid || (p->priority_tags && p->vlan_mode != VLAN_DOT1Q_TUNNEL &&
-			     (p->priority_tags == PRIORITY_TAGS_ALWAYS || f->tci));
 	if (__builtin_expect(!tag && !f->tagged, 1))
 		return;
 	if (tag) {

@@ -4,6 +4,7 @@
 #include "datapath/check.h"
 #include "datapath/classify.h"
 #include "datapath/decide.h"
+#include "datapath/deliver.h"
 #include "datapath/storm.h"
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
@@ -23,14 +24,27 @@ is_reserved(const uint8_t *mac)
 	       mac[5] < 0x10;
 }
 
-static inline void
-list_add(struct worker *w, unsigned port, unsigned i)
+/* The list of a port, which gets more frames. */
+static inline struct frame_list *
+list_of(struct worker *w, unsigned port)
 {
 	struct frame_list *list = &w->lists[port];
 
-	if (!list->count)
+	if (!list->count) {
 		w->list_ports[w->list_count++] = (uint16_t)port;
+		list->plain = true;
+	}
+	return list;
+}
+
+/* A frame that may be in several lists. */
+static inline void
+list_add(struct worker *w, unsigned port, unsigned i)
+{
+	struct frame_list *list = list_of(w, port);
+
 	list->index[list->count++] = (uint8_t)i;
+	w->shared = true;
 }
 
 /* Appends the frame to every member that carries its VLAN; returns how many. */
@@ -121,57 +135,72 @@ decide_many(struct worker *w, const struct snapshot_port *in, unsigned i,
 	counters->rx_copies += copies;
 }
 
-/* The addresses of the frames that may enter; a run of equal ones is looked up once. */
-struct lookups {
-	unsigned count;
-	uint8_t index[FRAME_BURST]; /* into burst->frames */
-	fdb_key source[FRAME_BURST], target[FRAME_BURST];
-	uint64_t source_hash[FRAME_BURST], target_hash[FRAME_BURST]; /* of the first of a run */
+/* Neighbours in a burst that begin alike and may enter: judged, learnt and looked up once. */
+struct run {
+	uint8_t first, count; /* indexes of burst->frames */
+	fdb_key source, target;
+	uint64_t source_hash, target_hash;
 };
 
-/* Both addresses, and the type or the tag behind them. */
-#define ENTRY_BYTES 16
+struct runs {
+	unsigned count;
+	struct run run[FRAME_BURST];
+};
 
-/*
- * Lets the frames in that may enter, and fetches the MAC table's lines for them.  A frame that
- * begins like the one before it is judged like that one.
- */
+/* How many frames from the first on begin like it: both addresses, and the type or the tag. */
+static inline unsigned
+run_length(struct frame *f, unsigned most)
+{
+	const __m128i begin = _mm_loadu_si128((const __m128i *)(const void *)f->data);
+	const uint64_t tag = f->tag;
+	unsigned n;
+
+	for (n = 1; n < most; n++) {
+		__m128i differs = _mm_xor_si128(
+			begin, _mm_loadu_si128((const __m128i *)(const void *)f[n].data));
+
+		if (!_mm_testz_si128(differs, differs) ||
+			f[n].head_len < ETHERNET_HEADER + VLAN_TAG)
+			break;
+		f[n].tag = tag;
+	}
+	return n;
+}
+
+/* Lets the frames in that may enter, and fetches the MAC table's lines for them. */
 static inline void
-decide_entry(struct worker *w, const struct snapshot_port *in, struct lookups *l,
+decide_entry(struct worker *w, const struct snapshot_port *in, struct runs *runs,
 	struct port_counters *counters)
 {
 	const struct fdb *fdb = in->bridge->fdb;
-	const struct frame *before = NULL; /* the last that may enter */
+	const unsigned count = w->burst.count;
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < w->burst.count; i++) {
+	for (unsigned i = 0; i < count;) {
 		struct frame *f = &w->burst.frames[i];
-		enum drop drop;
+		enum drop drop = admit(in, f);
+		struct run *run = &runs->run[n];
 
-		if (LIKELY(before && f->head_len >= ETHERNET_HEADER + VLAN_TAG &&
-			    memcmp(f->data, before->data, ENTRY_BYTES) == 0)) {
-			f->tag = before->tag;
-			l->source[n] = l->source[n - 1];
-			l->target[n] = l->target[n - 1];
-			l->index[n++] = (uint8_t)i;
-			continue;
-		}
-		drop = admit(in, f);
 		if (UNLIKELY(drop != DROP_COUNT)) {
 			counters->drops[drop]++;
+			i++;
 			continue;
 		}
-		l->source[n] = fdb_make_key(f->data + MAC_LEN, f->vlan);
-		l->target[n] = fdb_make_key(f->data, f->vlan);
-		l->source_hash[n] = fdb_hash(fdb, l->source[n]);
-		l->target_hash[n] = fdb_hash(fdb, l->target[n]);
-		fdb_prefetch(fdb, l->source_hash[n]);
-		fdb_prefetch(fdb, l->target_hash[n]);
-		l->index[n++] = (uint8_t)i;
+		run->source = fdb_make_key(f->data + MAC_LEN, f->vlan);
+		run->target = fdb_make_key(f->data, f->vlan);
+		run->source_hash = fdb_hash(fdb, run->source);
+		run->target_hash = fdb_hash(fdb, run->target);
+		fdb_prefetch(fdb, run->source_hash);
+		fdb_prefetch(fdb, run->target_hash);
+		run->first = (uint8_t)i;
+		run->count = 1;
 		/* With a list of customer VLANs the tag behind the first 16 bytes counts as well. */
-		before = in->all_cvlans ? f : NULL;
+		if (LIKELY(in->all_cvlans && f->head_len >= ETHERNET_HEADER + VLAN_TAG))
+			run->count = (uint8_t)run_length(f, count - i);
+		i += run->count;
+		n++;
 	}
-	l->count = n;
+	runs->count = n;
 }
 
 /* The port behind which an address was heard that the table does not have, or not yet. */
@@ -212,29 +241,73 @@ find_port(const struct worker *w, const struct snapshot_port *in, uint64_t hash,
 
 /* Leaves of the frames that may enter those that the port's checks let pass. */
 static void
-decide_checked(struct worker *w, const struct snapshot_port *in, struct lookups *l)
+decide_checked(struct worker *w, const struct snapshot_port *in, struct runs *runs)
 {
-	uint64_t frames = 0, source_hash = 0, target_hash = 0;
-	unsigned kept = 0;
+	struct run all[FRAME_BURST];
+	unsigned count = runs->count;
+	uint64_t frames = 0;
 
-	for (unsigned n = 0; n < l->count; n++)
-		frames |= UINT64_C(1) << l->index[n];
+	memcpy(all, runs->run, count * sizeof(all[0]));
+	for (unsigned n = 0; n < count; n++)
+		frames |= UINT64_MAX >> (64 - all[n].count) << all[n].first;
 	frames = checks_in(w, in, frames);
-	for (unsigned n = 0; n < l->count; n++) {
-		/* What is kept may be a run whose first frame is not. */
-		if (!n || l->source[n] != l->source[n - 1])
-			source_hash = l->source_hash[n];
-		if (!n || l->target[n] != l->target[n - 1])
-			target_hash = l->target_hash[n];
-		if (!(frames >> l->index[n] & 1))
-			continue;
-		l->source[kept] = l->source[n];
-		l->target[kept] = l->target[n];
-		l->source_hash[kept] = source_hash;
-		l->target_hash[kept] = target_hash;
-		l->index[kept++] = l->index[n];
+	runs->count = 0;
+	for (unsigned n = 0; n < count; n++) {
+		uint64_t left = frames & UINT64_MAX >> (64 - all[n].count) << all[n].first;
+
+		/* What is left of a run may be several. */
+		while (left) {
+			struct run *run = &runs->run[runs->count++];
+			unsigned first = (unsigned)__builtin_ctzll(left);
+			uint64_t others = ~(left >> first);
+
+			*run = all[n];
+			run->first = (uint8_t)first;
+			run->count = (uint8_t)(others ? __builtin_ctzll(others) : FRAME_BURST);
+			left &= ~(UINT64_MAX >> (64 - run->count) << first);
+		}
 	}
-	l->count = kept;
+}
+
+/* `plain`: the frames leave as they came. */
+static inline void
+list_add_run(struct worker *w, unsigned port, const struct run *run, bool plain)
+{
+	struct frame_list *list = list_of(w, port);
+
+	/* Both arrays go on behind FRAME_BURST. */
+	for (unsigned i = 0; i < run->count; i += 16)
+		memcpy(list->index + list->count + i, deliver_all + run->first + i, 16);
+	list->count = (uint16_t)(list->count + run->count);
+	list->plain &= plain;
+}
+
+/* Appends a run to the list of the one port that it is for; returns how many frames. */
+static inline unsigned
+send_run(struct worker *w, const struct run *run, unsigned port, struct port_counters *counters)
+{
+	const struct snapshot_port *out = &w->now->ports[port];
+	const struct frame *f = &w->burst.frames[run->first];
+	unsigned sent = 0;
+
+	if (LIKELY(out->vlan_mode != VLAN_DOT1Q_TUNNEL || out->all_cvlans)) {
+		if (UNLIKELY(!classify_carries(out, f->vlan))) {
+			counters->drops[DROP_NO_MEMBER] += run->count;
+			return 0;
+		}
+		list_add_run(w, port, run, !classify_tags(out, f) && !f->tagged);
+		return run->count;
+	}
+	/* The customer's tag may stand behind the bytes that are equal. */
+	for (unsigned i = 0; i < run->count; i++) {
+		if (!classify_sends(out, f + i)) {
+			counters->drops[DROP_NO_MEMBER]++;
+			continue;
+		}
+		list_add(w, port, run->first + i);
+		sent++;
+	}
+	return sent;
 }
 
 void
@@ -242,33 +315,31 @@ decide_burst(struct worker *w, const struct snapshot_port *in, struct port_count
 {
 	fdb_key source = 0, target = 0;
 	unsigned out = PORT_MAX, forwarded = 0;
-	struct lookups l;
+	struct runs runs;
 
-	decide_entry(w, in, &l, counters);
+	decide_entry(w, in, &runs, counters);
 	if (UNLIKELY(in->in_checks))
-		decide_checked(w, in, &l);
-	for (unsigned n = 0; n < l.count; n++) {
-		unsigned i = l.index[n];
-		const struct frame *f = &w->burst.frames[i];
+		decide_checked(w, in, &runs);
+	for (unsigned n = 0; n < runs.count; n++) {
+		const struct run *run = &runs.run[n];
+		const struct frame *f = &w->burst.frames[run->first];
 
-		if (l.source[n] != source) {
-			source = l.source[n];
+		if (run->source != source) {
+			source = run->source;
 			if (LIKELY(in->learns_all) || learns_in(in, f->vlan))
-				learn(w, in, l.source_hash[n], source);
+				learn(w, in, run->source_hash, source);
 		}
-		if (l.target[n] != target) {
-			target = l.target[n];
-			out = find_port(w, in, l.target_hash[n], target, f->data);
+		if (run->target != target) {
+			target = run->target;
+			out = find_port(w, in, run->target_hash, target, f->data);
 		}
 		if (UNLIKELY(out == PORT_MAX)) {
-			decide_many(w, in, i, counters);
+			for (unsigned i = 0; i < run->count; i++)
+				decide_many(w, in, run->first + i, counters);
 		} else if (UNLIKELY(out == in->port->index)) {
-			counters->drops[DROP_HAIRPIN]++;
-		} else if (UNLIKELY(!classify_sends(&w->now->ports[out], f))) {
-			counters->drops[DROP_NO_MEMBER]++;
+			counters->drops[DROP_HAIRPIN] += run->count;
 		} else {
-			list_add(w, out, i);
-			forwarded++;
+			forwarded += send_run(w, run, out, counters);
 		}
 	}
 	counters->rx_forwarded += forwarded;

@@ -7,10 +7,10 @@
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-const uint8_t deliver_all[FRAME_BURST] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
-	17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39,
-	40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62,
-	63};
+const uint8_t deliver_all[FRAME_LIST_SIZE] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+	16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38,
+	39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61,
+	62, 63};
 
 void
 deliver_queue(struct worker *w, const struct snapshot_port *out, unsigned queue,
@@ -90,6 +90,26 @@ deliver_checked(struct worker *w, const struct snapshot_port *out, struct frame_
 		list->index[list->count++] = (uint8_t)check_next(&frames);
 }
 
+/* Is nothing to be done to any frame of a list, does it go out as it is? */
+static inline bool
+is_ready(const struct worker *w, const struct snapshot_port *out, const struct frame_list *list,
+	unsigned accepts)
+{
+	const struct frame *frames = w->burst.frames;
+	uint32_t longest = 0;
+	unsigned needs = 0;
+
+	if (UNLIKELY(!list->plain || w->shared || out->out_checks))
+		return false;
+	for (unsigned k = 0; k < list->count; k++) {
+		const struct frame *f = &frames[list->index[k]];
+
+		needs |= f->needs;
+		longest = f->len > longest ? f->len : longest;
+	}
+	return LIKELY(!(needs & ~accepts) && longest <= out->max_len);
+}
+
 /* Second pass, for one destination. */
 static void
 deliver_list(struct worker *w, const struct snapshot_port *out, struct frame_list *list)
@@ -104,6 +124,11 @@ deliver_list(struct worker *w, const struct snapshot_port *out, struct frame_lis
 	w->busy_out = port;
 	if (UNLIKELY(!queues)) {
 		counters->drops[DROP_PORT_DOWN] += list->count;
+		list->count = 0;
+		return;
+	}
+	if (LIKELY(is_ready(w, out, list, accepts))) {
+		send_frames(w, out, frames, list->index, list->count, queues, counters);
 		list->count = 0;
 		return;
 	}
@@ -138,4 +163,5 @@ deliver_burst(struct worker *w)
 	for (unsigned l = 0; l < w->list_count; l++)
 		deliver_list(w, &w->now->ports[w->list_ports[l]], &w->lists[w->list_ports[l]]);
 	w->list_count = 0;
+	w->shared = false;
 }

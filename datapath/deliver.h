@@ -20,7 +20,7 @@ void deliver_queue(struct worker *w, const struct snapshot_port *out, unsigned q
 	const struct frame *frames, const uint8_t *list, unsigned count,
 	struct port_counters *counters, bool handed);
 
-/* The list that names a whole burst. */
-extern const uint8_t deliver_all[FRAME_BURST];
+/* The list that names a whole burst, and what is read with its end. */
+extern const uint8_t deliver_all[FRAME_LIST_SIZE];
 
 #endif

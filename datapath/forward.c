@@ -102,6 +102,7 @@ forward_abort(struct worker *w, const void *address)
 		list->count = 0;
 	}
 	w->list_count = 0;
+	w->shared = false;
 	handoff_abort(w);
 	mbuf_abandon();
 	if (in_failed)
@@ -127,6 +128,7 @@ send_out(struct worker *w, const struct snapshot_port *out, struct frame *f, uin
 		return;
 	list->index[0] = 0;
 	list->count = 1;
+	list->plain = false;
 	w->list_ports[0] = out->port->index;
 	w->list_count = 1;
 }

@@ -53,10 +53,13 @@ struct port_counters {
 	uint64_t drops[DROP_COUNT];
 } __attribute__((aligned(64)));
 
+#define FRAME_LIST_SIZE (FRAME_BURST + 16) /* lists are copied by 16 entries */
+
 /* The frames of a burst that go to one port; entries are indexes into burst->frames. */
 struct frame_list {
 	uint16_t count;
-	uint8_t index[FRAME_BURST];
+	bool plain; /* each leaves in the form in which it came */
+	uint8_t index[FRAME_LIST_SIZE];
 };
 
 struct port;
