@@ -83,6 +83,8 @@
  * daemon.ping -> {}
  * daemon.version -> {"version": "0.1.0", "api": API_VERSION, "pid", "uptime" (s), "hugepages": bool,
  *	"dpdk": "22.11.5"}
+ * daemon.restart -> {"pid": of the daemon that is about to take over}
+ * daemon.takeover -> {"name": abstract Unix socket on which `patchbayd --takeover` goes on}
  * daemon.schema -> schema_describe()
  */
 #include "api/schema.h"
@@ -403,6 +405,10 @@ const struct verb verbs[] = {
 		VERB_READ_ONLY | VERB_DEFAULT, "daemon version"},
 	{"daemon", "ping", "ask whether the daemon answers", NULL, NULL, false, NULL, NULL,
 		VERB_READ_ONLY, "daemon ping"},
+	{"daemon", "restart", "replace the daemon by a new one that goes on with all connections",
+		NULL, NULL, false, NULL, NULL, 0, "daemon restart"},
+	{"daemon", "takeover", "let another daemon take the place of this one", NULL, NULL, false,
+		NULL, NULL, VERB_HIDDEN, "daemon takeover"},
 	{"daemon", "schema", "print the declaration of nouns, keys and verbs as JSON", NULL, NULL,
 		false, NULL, NULL, VERB_READ_ONLY | VERB_JSON, "daemon schema"},
 

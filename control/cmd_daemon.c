@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -6,6 +7,7 @@
 #include <rte_version.h>
 
 #include "control/command.h"
+#include "control/giver.h"
 #include "datapath/env.h"
 #include "lib/clock.h"
 
@@ -48,9 +50,40 @@ daemon_schema(struct state *state, const json_t *params, struct err *err)
 	return schema ? schema : command_no_memory(err);
 }
 
+static json_t *
+daemon_takeover(struct state *state, const json_t *params, struct err *err)
+{
+	char name[TAKEOVER_NAME_SIZE];
+
+	(void)params;
+	if (!state->giver) {
+		err_set(err, -EAGAIN, "the daemon is still starting: try again");
+		return NULL;
+	}
+	if (giver_offer(state->giver, name, err) < 0)
+		return NULL;
+	return json_pack("{s:s}", "name", name);
+}
+
+static json_t *
+daemon_restart(struct state *state, const json_t *params, struct err *err)
+{
+	int pid;
+
+	(void)params;
+	if (!state->giver) {
+		err_set(err, -EAGAIN, "the daemon is still starting: try again");
+		return NULL;
+	}
+	pid = giver_restart(state->giver, err);
+	return pid < 0 ? NULL : json_pack("{s:i}", "pid", pid);
+}
+
 const struct command daemon_commands[] = {
 	{"daemon.ping", daemon_ping},
 	{"daemon.version", daemon_version},
 	{"daemon.schema", daemon_schema},
+	{"daemon.takeover", daemon_takeover},
+	{"daemon.restart", daemon_restart},
 	{NULL},
 };

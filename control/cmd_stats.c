@@ -3,36 +3,19 @@
 #include <string.h>
 
 #include "control/command.h"
-#include "datapath/drop.h"
+#include "control/counters.h"
 #include "lib/clock.h"
-
-static json_t *
-drop_members(const struct port_counters *counters)
-{
-	json_t *drops = json_object();
-
-	for (unsigned d = 0; d < DROP_COUNT; d++) {
-		if (counters->drops[d])
-			json_object_set_new(drops, drop_name((enum drop)d),
-				json_integer((json_int_t)counters->drops[d]));
-	}
-	return drops;
-}
 
 static json_t *
 stats_row(const struct live_port *p)
 {
+	json_t *row = json_pack("{s:s}", "name", p->name), *members;
 	struct port_counters c;
-	json_t *row;
 
 	datapath_port_counters(p->port, &c);
-	row = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "name", p->name,
-		"rx_packets", (json_int_t)c.rx_packets, "rx_bytes", (json_int_t)c.rx_bytes,
-		"tx_packets", (json_int_t)c.tx_packets, "tx_bytes", (json_int_t)c.tx_bytes,
-		"rx_forwarded", (json_int_t)c.rx_forwarded, "rx_flooded", (json_int_t)c.rx_flooded,
-		"rx_copies", (json_int_t)c.rx_copies, "tx_segmented", (json_int_t)c.tx_segmented,
-		"tx_csum", (json_int_t)c.tx_csum);
-	json_object_set_new(row, "drops", drop_members(&c));
+	members = counters_json(&c);
+	json_object_update(row, members);
+	json_decref(members);
 	return row;
 }
 

@@ -5,6 +5,7 @@
 
 #include "control/live.h"
 #include "control/port_types.h"
+#include "lib/log.h"
 
 /* datapath_on_broken() takes a function without context; there is one control thread. */
 static struct live *listener;
@@ -125,6 +126,8 @@ add_port(struct live *live, const struct port_config *config, struct err *err)
 	memcpy(p->name, config->name, sizeof(p->name));
 	p->type = type;
 	p->port = port;
+	if (live->adopting && type->handover)
+		return 0;
 	rc = type->open ? type->open(port, err) : 0;
 	if (rc < 0) {
 		end_port(p);
@@ -202,8 +205,6 @@ live_perform(struct live *live, const struct step *step, struct err *err)
 	return err_set(err, -EINVAL, "not a step");
 }
 
-/* ---- the whole ---- */
-
 static void
 on_broken(struct port *port, unsigned queue, unsigned reason)
 {
@@ -212,6 +213,77 @@ on_broken(struct port *port, unsigned queue, unsigned reason)
 	if (p->port == port && p->type->broken)
 		p->type->broken(port, queue, reason);
 }
+
+/* ---- from one process to the next ---- */
+
+static const struct port_handover *
+handover_of(const struct live_port *p)
+{
+	return p->port ? p->type->handover : NULL;
+}
+
+static void
+hold_ports(struct live *live, bool senders)
+{
+	for (unsigned i = 0; i < PORT_MAX; i++) {
+		if (handover_of(&live->ports[i]))
+			handover_of(&live->ports[i])->hold(live->ports[i].port, senders);
+	}
+}
+
+static void
+resume_ports(struct live *live, bool senders)
+{
+	for (unsigned i = 0; i < PORT_MAX; i++) {
+		if (handover_of(&live->ports[i]))
+			handover_of(&live->ports[i])->resume(live->ports[i].port, senders);
+	}
+}
+
+void
+live_hold(struct live *live)
+{
+	hold_ports(live, true);
+	datapath_drain();
+	hold_ports(live, false);
+	/* What was received up to here has asked to be learnt. */
+	datapath_dispatch();
+}
+
+void
+live_resume(struct live *live)
+{
+	resume_ports(live, false);
+	resume_ports(live, true);
+}
+
+void
+live_abandon(struct live *live)
+{
+	for (unsigned i = 0; i < PORT_MAX; i++) {
+		struct live_port *p = &live->ports[i];
+
+		if (handover_of(p))
+			handover_of(p)->abandon(p->port);
+		else if (p->port)
+			end_port(p);
+	}
+}
+
+void
+live_adopt(struct live *live)
+{
+	for (unsigned i = 0; i < PORT_MAX; i++) {
+		struct live_port *p = &live->ports[i];
+		struct err err = {0};
+
+		if (handover_of(p) && handover_of(p)->adopt(p->port, &err))
+			log_error("port %s: %s", p->name, err.text);
+	}
+	live_resume(live);
+}
+
+/* ---- the whole ---- */
 
 int
 live_create(struct live **live, struct event_base *loop)

@@ -29,6 +29,7 @@ struct live_bridge {
 
 struct live {
 	struct event_base *loop;
+	bool adopting; /* ports that can be handed over are added without being opened */
 	struct live_bridge bridges[BRIDGE_MAX]; /* by the datapath's number */
 	struct live_port ports[PORT_MAX];       /* by the datapath's index */
 };
@@ -40,6 +41,17 @@ void live_destroy(struct live *live);
 
 /* apply_ops.perform: one step or nothing. */
 int live_perform(struct live *live, const struct step *step, struct err *err);
+
+/* ---- from one process to the next: control/takeover.h ---- */
+
+/* The ports that can be handed over stand still, with nothing on its way to them. */
+void live_hold(struct live *live);
+/* They go on. */
+void live_resume(struct live *live);
+/* They are another process's; the other ports are closed. */
+void live_abandon(struct live *live);
+/* They are ours and begin; one that fails is logged. */
+void live_adopt(struct live *live);
 
 /* NULL when there is none. */
 struct live_port *live_port(struct live *live, const char *name);

@@ -17,10 +17,12 @@
 #include "api/schema.h"
 #include "control/command.h"
 #include "control/cpu.h"
+#include "control/giver.h"
 #include "control/notify.h"
 #include "control/options.h"
 #include "control/server.h"
 #include "control/state.h"
+#include "control/taker.h"
 #include "lib/clock.h"
 
 #define RUNTIME_DIR_MODE 0750
@@ -35,7 +37,9 @@ struct daemon {
 	struct state state;
 	struct server *server;
 	struct event *on_signal[SIGNAL_COUNT], *on_datapath, *on_second;
-	bool datapath_runs;
+	char *const *argv;
+	struct taker taker;
+	bool datapath_runs, given_away;
 };
 
 /* ---- events ---- */
@@ -153,6 +157,10 @@ start_socket(struct daemon *d, struct err *err)
 	};
 	int rc = o->socket[0] ? 0 : default_socket(o, err);
 
+	if (rc == 0 && o->takeover) {
+		rc = taker_connect(&d->taker, o->socket, err);
+		return rc < 0 ? err_prefix(err, "--takeover") : 0;
+	}
 	if (rc == 0)
 		rc = unix_socket_listen(&d->socket, &options, err);
 	return rc < 0 ? err_prefix(err, "control socket") : 0;
@@ -173,6 +181,37 @@ start_server(struct daemon *d, struct err *err)
 	if (stat(d->socket.path, &st) == 0)
 		options.group = st.st_gid;
 	return server_create(&d->server, &options, err);
+}
+
+static void
+pause_server(void *arg, bool on)
+{
+	server_pause(((struct daemon *)arg)->server, on);
+}
+
+static void
+end_given_away(void *arg)
+{
+	struct daemon *d = arg;
+
+	d->given_away = true;
+	event_base_loopbreak(d->loop);
+}
+
+static int
+start_giver(struct daemon *d, struct err *err)
+{
+	const struct giver_options options = {
+		.loop = d->loop,
+		.state = &d->state,
+		.socket = &d->socket,
+		.pause = pause_server,
+		.gone = end_given_away,
+		.arg = d,
+		.argv = d->argv,
+	};
+
+	return giver_create(&d->state.giver, &options, err);
 }
 
 static int
@@ -225,13 +264,24 @@ start(struct daemon *d, struct err *err)
 		return rc;
 	if (live_create(&d->state.live, d->loop) < 0)
 		return err_set(err, -ENOMEM, "out of memory");
-	rc = d->options.config ? state_load(&d->state, d->options.config, err) : 0;
-	return rc < 0 ? rc : start_server(d, err);
+	if (d->options.takeover) {
+		rc = taker_run(&d->taker, &d->state, &d->socket, err);
+		taker_close(&d->taker);
+		if (rc < 0)
+			err_prefix(err, "--takeover");
+	} else if (d->options.config) {
+		rc = state_load(&d->state, d->options.config, err);
+	}
+	if (rc == 0)
+		rc = start_server(d, err);
+	return rc < 0 ? rc : start_giver(d, err);
 }
 
 static void
 stop(struct daemon *d)
 {
+	giver_destroy(d->state.giver);
+	taker_close(&d->taker);
 	server_destroy(d->server);
 	unix_socket_close(&d->socket);
 	if (d->state.live)
@@ -249,7 +299,7 @@ stop(struct daemon *d)
 static void
 say_ready(const struct daemon *d)
 {
-	char cpus[WORKER_MAX * 6] = "";
+	char cpus[WORKER_MAX * 6] = "", ready[48];
 	size_t used = 0;
 
 	for (unsigned w = 0; w < datapath_worker_count(); w++) {
@@ -261,7 +311,8 @@ say_ready(const struct daemon *d)
 	}
 	log_info("ready: socket %s, workers on CPU %s, bridges: %u, ports: %u", d->socket.path,
 		cpus, d->state.running.bridge_count, d->state.running.port_count);
-	if (notify("READY=1") < 0)
+	snprintf(ready, sizeof(ready), "READY=1\nMAINPID=%ld", (long)getpid());
+	if (notify(ready) < 0)
 		log_warning("cannot tell the service manager: $NOTIFY_SOCKET is not usable");
 }
 
@@ -277,7 +328,9 @@ run(struct daemon *d)
 	}
 	say_ready(d);
 	event_base_dispatch(d->loop);
-	notify("STOPPING=1");
+	/* The service goes on in the other process. */
+	if (!d->given_away)
+		notify("STOPPING=1");
 	stop(d);
 	log_info("stopped");
 	return EXIT_SUCCESS;
@@ -286,9 +339,10 @@ run(struct daemon *d)
 int
 main(int argc, char **argv)
 {
-	static struct daemon daemon = {.socket = {.fd = -1}};
+	static struct daemon daemon = {.socket = {.fd = -1}, .taker = {.peer = -1}};
 	struct err err = {0};
 
+	daemon.argv = argv;
 	daemon.state.started_ns = clock_ns();
 	log_start("patchbayd", LOG_LEVEL_INFO);
 	if (cpu_check(cpu_has, &err) < 0) {

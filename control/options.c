@@ -134,6 +134,15 @@ set_iova(struct options *o, const char *value, struct err *err)
 }
 
 static int
+set_takeover(struct options *o, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	o->takeover = true;
+	return 0;
+}
+
+static int
 set_log_level(struct options *o, const char *value, struct err *err)
 {
 	if (log_level_parse(value, &o->log_level) < 0)
@@ -184,6 +193,9 @@ static const struct {
 	{"iova", "MODE", set_iova,
 		"pa: physical addresses for network cards without IOMMU (needs\n"
 		"hugepages and root); default: va"},
+	{"takeover", NULL, set_takeover,
+		"take the place of the daemon that runs, with all its connections:\n"
+		"guests notice nothing; it ends when this one is ready"},
 	{"log-level", "LEVEL", set_log_level, "error, warning, info or debug; default: info"},
 	{"help", NULL, set_help, "print this help"},
 	{"version", NULL, set_version, "print the version"},

@@ -94,6 +94,15 @@ eth_status(const struct port *port, struct port_state *state)
 		.status = eth_status,    \
 	}
 
+static const struct port_handover vhost_handover = {
+	.hold = vhost_port_hold,
+	.export = vhost_port_export,
+	.resume = vhost_port_resume,
+	.abandon = vhost_port_abandon,
+	.import = vhost_port_import,
+	.adopt = vhost_port_adopt,
+};
+
 static const struct port_kind types[] = {
 	[PORT_TYPE_VHOST_USER] =
 		{
@@ -104,6 +113,7 @@ static const struct port_kind types[] = {
 			.close = vhost_port_close,
 			.broken = vhost_port_broken,
 			.status = port_vhost_user_status,
+			.handover = &vhost_handover,
 		},
 	ETH(TAP, "tap"),
 	ETH(AFPACKET, "afpacket"),

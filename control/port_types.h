@@ -11,6 +11,7 @@
 #include "api/config.h"
 #include "datapath/datapath.h"
 #include "lib/err.h"
+#include "vhost/handover.h"
 
 struct event_base;
 
@@ -25,6 +26,16 @@ struct port_state {
 	const char *title; /* the member under which detail is shown */
 };
 
+/* From one process to the next, without the other end noticing: vhost/handover.h. */
+struct port_handover {
+	void (*hold)(struct port *port, bool senders);
+	int (*export)(struct port *port, handover_put put, void *arg);
+	void (*resume)(struct port *port, bool senders);
+	void (*abandon)(struct port *port);
+	int (*import)(struct port *port, struct handover_item *item, struct err *err);
+	int (*adopt)(struct port *port, struct err *err);
+};
+
 struct port_kind {
 	const char *name;
 	int profile; /* PROFILE_..., when a port does not say */
@@ -35,6 +46,7 @@ struct port_kind {
 	void (*close)(struct port *port);
 	void (*broken)(struct port *port, unsigned queue, unsigned reason);
 	void (*status)(const struct port *port, struct port_state *state);
+	const struct port_handover *handover; /* NULL = closed here, then opened there */
 };
 
 /* By enum port_type. */

@@ -42,6 +42,7 @@ struct server {
 	struct event *acceptable, *retry;
 	LIST_HEAD(, client) clients;
 	unsigned client_count;
+	bool paused;
 	size_t input; /* sum of in_room */
 };
 
@@ -85,7 +86,7 @@ client_watch(struct client *c)
 		event_add(c->writable, NULL);
 	else
 		event_del(c->writable);
-	if (c->closing || c->out_size - c->out_sent > SERVER_BACKLOG_MAX)
+	if (c->closing || c->server->paused || c->out_size - c->out_sent > SERVER_BACKLOG_MAX)
 		event_del(c->readable);
 	else
 		event_add(c->readable, NULL);
@@ -317,7 +318,7 @@ client_on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	client_watch(c);
 	/* What was received already makes no descriptor readable. */
-	if (done && c->in_end > c->in_start && !c->closing &&
+	if (done && c->in_end > c->in_start && !c->closing && !c->server->paused &&
 		c->out_size - c->out_sent <= SERVER_BACKLOG_MAX)
 		event_active(c->readable, 0, 0);
 }
@@ -332,7 +333,8 @@ client_on_writable(evutil_socket_t fd, short what, void *arg)
 	if (!client_send(c))
 		return;
 	client_watch(c);
-	if (c->in_end > c->in_start && !c->closing && c->out_size == c->out_sent)
+	if (c->in_end > c->in_start && !c->closing && !c->server->paused &&
+		c->out_size == c->out_sent)
 		event_active(c->readable, 0, 0);
 }
 
@@ -435,7 +437,8 @@ server_on_retry(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	event_add(s->acceptable, NULL);
+	if (!s->paused)
+		event_add(s->acceptable, NULL);
 }
 
 int
@@ -472,6 +475,20 @@ server_destroy(struct server *server)
 	if (server->retry)
 		event_free(server->retry);
 	free(server);
+}
+
+void
+server_pause(struct server *server, bool on)
+{
+	struct client *c;
+
+	server->paused = on;
+	(void)(on ? event_del(server->acceptable) : event_add(server->acceptable, NULL));
+	LIST_FOREACH (c, &server->clients, link) {
+		client_watch(c);
+		if (!on && c->in_end > c->in_start)
+			event_active(c->readable, 0, 0);
+	}
 }
 
 unsigned

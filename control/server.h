@@ -39,6 +39,9 @@ int server_create(struct server **server, const struct server_options *options, 
 /* Disconnects all clients; what they have not read is lost. */
 void server_destroy(struct server *server);
 
+/* Requests wait, and so do new clients, until it goes on; answers are still sent. */
+void server_pause(struct server *server, bool on);
+
 unsigned server_clients(const struct server *server);
 
 #endif

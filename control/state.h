@@ -13,10 +13,13 @@
 #include "control/live.h"
 #include "control/model.h"
 
+struct giver;
+
 struct state {
 	struct live *live;
 	struct model running; /* what live is */
 	uint64_t started_ns;  /* clock_ns() */
+	struct giver *giver;  /* gives everything to the next daemon; NULL = not yet */
 };
 
 /*

@@ -247,6 +247,13 @@ datapath_await_handoff(unsigned worker)
 }
 
 void
+datapath_drain(void)
+{
+	for (unsigned i = 0; i < datapath.worker_count; i++)
+		datapath_await_handoff(i);
+}
+
+void
 datapath_give_pool(struct rte_mempool *pool)
 {
 	for (unsigned i = 0; i < datapath.worker_count; i++)

@@ -40,6 +40,9 @@ int datapath_start(const struct datapath_options *options, struct err *err);
 /* Stops the workers.  All ports and bridges must be gone. */
 void datapath_stop(void);
 
+/* Returns when what workers have handed to each other so far is delivered. */
+void datapath_drain(void);
+
 /* Returns when every worker has passed a quiescent state; -ETIMEDOUT after DATAPATH_GRACE_MS. */
 int datapath_synchronize(void);
 
@@ -120,6 +123,8 @@ int datapath_port_add(struct port *port, const struct port_settings *settings, s
 int datapath_port_set(struct port *port, const struct port_settings *settings, struct err *err);
 /* Contract step 4.  Never fails in a way that leaves the port half there. */
 void datapath_port_del(struct port *port);
+/* The bridge it is on, -1 = none. */
+int datapath_port_bridge(const struct port *port);
 /* Contract step 3; fd -1 ends it.  The datapath never reads or closes fd. */
 int datapath_port_watch(struct port *port, unsigned queue, int fd);
 /* A guest that went away takes its learnt addresses along. */
@@ -136,8 +141,10 @@ int datapath_inject(struct port *port, const uint8_t *bytes, unsigned len);
  * -EAGAIN as above.
  */
 int datapath_send(struct port *port, unsigned vlan, const uint8_t *bytes, unsigned len);
-/* Sum over the workers. */
+/* Sum over the workers, and what was restored. */
 void datapath_port_counters(const struct port *port, struct port_counters *sum);
+/* What the port had counted before this process. */
+void datapath_port_restore(struct port *port, const struct port_counters *counters);
 
 /* ---- queues on workers ---- */
 

@@ -138,8 +138,11 @@ struct port {
 	atomic_uint accepts;   /* OFFLOAD_... the receiver agreed to */
 	atomic_uint tx_queues; /* usable transmit queues; 0 = the port is down */
 
-	/* Written by the control thread while the port is not published; one per worker. */
-	struct port_counters *counters; /* [WORKER_MAX], owned by the datapath */
+	/*
+	 * Written by the control thread while the port is not published; one per worker, and one of what
+	 * was counted before this process.
+	 */
+	struct port_counters *counters; /* owned by the datapath */
 
 	/* datapath.c: the wake-up descriptors, -1 = none. */
 	int wake_fd[PORT_QUEUES_MAX];

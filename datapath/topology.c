@@ -205,7 +205,7 @@ datapath_port_add(struct port *port, const struct port_settings *settings, struc
 	struct port_slot *slot;
 	struct rate_meters *meters;
 	unsigned p = 0;
-	size_t size = topology.workers * sizeof(*port->counters);
+	size_t size = (topology.workers + 1) * sizeof(*port->counters);
 	int r = need_pool(err);
 
 	if (r)
@@ -368,12 +368,24 @@ datapath_port_counters(const struct port *port, struct port_counters *sum)
 	uint64_t *to = (uint64_t *)sum;
 
 	memset(sum, 0, sizeof(*sum));
-	for (unsigned w = 0; w < topology.workers; w++) {
+	for (unsigned w = 0; w <= topology.workers; w++) {
 		const uint64_t *from = (const uint64_t *)&port->counters[w];
 
 		for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
 			to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 	}
+}
+
+int
+datapath_port_bridge(const struct port *port)
+{
+	return topology.ports[port->index].settings.bridge;
+}
+
+void
+datapath_port_restore(struct port *port, const struct port_counters *counters)
+{
+	port->counters[topology.workers] = *counters;
 }
 
 /* ---- queues on workers ---- */

@@ -124,6 +124,7 @@ backend_disconnect(struct backend *b)
 	b->features_set = false;
 	b->features = b->protocol = 0;
 	b->status = 0;
+	b->held = 0;
 	b->waiting[0] = '\0';
 }
 

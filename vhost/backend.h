@@ -47,6 +47,7 @@ struct backend_ring {
 	bool exact;     /* next is where our own run stopped */
 	bool addressed, enabled, kicked;
 	bool broken; /* until the front end takes the ring back */
+	bool polled; /* no kick will come: kick_fd is a timer of ours */
 	struct vhost_vring_addr addr;
 	int kick_fd, call_fd, err_fd; /* -1 = none */
 	struct vring *vring;          /* running */
@@ -71,6 +72,7 @@ struct backend {
 	 * or unmapped again.
 	 */
 	bool hung;
+	uint32_t held; /* rings between backend_hold() and backend_release(): they do not start */
 
 	char waiting[160]; /* why a ring that should run does not; "" = none */
 	uint64_t calls;    /* by rings that were stopped */
@@ -89,6 +91,27 @@ int backend_serve(struct backend *b, int socket, struct message_reader *request,
 
 /* Forgets the front end: stops the rings, closes its descriptors, unmaps its memory. */
 void backend_disconnect(struct backend *b);
+
+/* ---- a process that takes over (vhost/handover.h) ---- */
+
+#define BACKEND_RINGS_ALL  UINT32_MAX
+#define BACKEND_RINGS_SEND UINT32_C(0xaaaaaaaa) /* those on which the guest sends */
+
+/* Stops the rings of a mask, with one grace period; none starts before backend_release(). */
+void backend_hold(struct backend *b, uint32_t mask);
+/* Starts those of them that can run.  -ENOMEM. */
+int backend_release(struct backend *b, uint32_t mask, struct err *err);
+
+/*
+ * Says the requests that bring another back end, all held and with the same options, to the state
+ * of this one, all held too: positions, descriptors and memory included.  Stops at the first that
+ * `emit` refuses and returns what it said.  The descriptors stay ours.
+ */
+typedef int (*backend_emit)(
+	void *arg, const struct vhost_message *message, const int *fds, unsigned count);
+int backend_export(const struct backend *b, backend_emit emit, void *arg);
+/* Serves one of them, without an answer.  Descriptors that are kept are taken out of the reader. */
+int backend_import(struct backend *b, struct message_reader *request, struct err *err);
 
 /*
  * Looks for rings that broke since the last call, signals their error descriptors and says which in

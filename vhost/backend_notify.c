@@ -89,6 +89,7 @@ backend_set_vring_kick(struct backend *b, struct exchange *x, struct err *err)
 	ring = &b->ring[index];
 	backend_rings_stop(b, UINT32_C(1) << index);
 	backend_fd_replace(b, &ring->kick_fd, fd < 0 ? timer : fd_take(&x->request->fds[0]));
+	ring->polled = fd < 0;
 	ring->kicked = true;
 	return backend_rings_start(b, err);
 }

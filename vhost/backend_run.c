@@ -212,7 +212,7 @@ backend_rings_start(struct backend *b, struct err *err)
 
 	b->waiting[0] = '\0';
 	for (unsigned i = 0; i < VHOST_RINGS_MAX && !rc; i++) {
-		if (!ring_can_run(b, &b->ring[i]))
+		if (b->held >> i & 1 || !ring_can_run(b, &b->ring[i]))
 			continue;
 		rc = ring_start(b, i, &why);
 		if (!rc) {

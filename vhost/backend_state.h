@@ -64,8 +64,6 @@ int backend_set_vring_err(struct backend *b, struct exchange *x, struct err *err
 
 /* ---- rings ---- */
 
-#define BACKEND_RINGS_ALL UINT32_MAX
-
 static inline bool
 backend_packed(const struct backend *b)
 {

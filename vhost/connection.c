@@ -162,6 +162,42 @@ connection_open(struct connection *c, struct event_base *loop, int fd, struct ba
 	return 0;
 }
 
+void
+connection_pause(struct connection *c)
+{
+	if (!connection_is_open(c))
+		return;
+	event_del(c->readable);
+	event_del(c->deadline);
+	c->deadline_set = false;
+}
+
+void
+connection_resume(struct connection *c)
+{
+	if (!connection_is_open(c))
+		return;
+	event_add(c->readable, NULL);
+	deadline_update(c);
+}
+
+int
+connection_import(struct connection *c, struct message_reader *request, struct err *err)
+{
+	struct fault_guard guard = {0};
+	int rc;
+
+	if (FAULT_CAUGHT(&guard)) {
+		rc = err_set(err, -EFAULT, "%s", vring_broken_text(VRING_BROKEN_MEMORY));
+	} else {
+		rc = backend_import(c->backend, request, err);
+		fault_end(&guard);
+	}
+	if (rc)
+		connection_close(c);
+	return rc;
+}
+
 bool
 connection_peer_gone(const struct connection *c)
 {

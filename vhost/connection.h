@@ -56,6 +56,12 @@ void connection_close(struct connection *c);
 /* Ends an open connection for a reason of ours; `closed` is called. */
 void connection_fail(struct connection *c, const char *why);
 
+/* Messages wait unread, and no deadline runs, until it is resumed. */
+void connection_pause(struct connection *c);
+void connection_resume(struct connection *c);
+/* A request that a process before this one has served; after an error the connection is closed. */
+int connection_import(struct connection *c, struct message_reader *request, struct err *err);
+
 static inline bool
 connection_is_open(const struct connection *c)
 {

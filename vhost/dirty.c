@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/fd.h"
 #include "vhost/dirty.h"
 
 /* A bit per page of the largest guest we map leaves room to spare. */
@@ -23,6 +24,7 @@ dirty_log_create(struct dirty_log **log, int fd, uint64_t offset, uint64_t size,
 	struct dirty_log *l;
 	struct stat st;
 	uint64_t end;
+	int rc;
 
 	if (!size || size > LOG_MAX || __builtin_add_overflow(offset, size, &end) ||
 		end > INT64_MAX)
@@ -39,12 +41,18 @@ dirty_log_create(struct dirty_log **log, int fd, uint64_t offset, uint64_t size,
 	if (!l)
 		return err_set(err, -ENOMEM, "out of memory");
 	/* A mapping begins at a page: the bits begin delta bytes into it. */
+	l->fd = fd_duplicate(fd);
+	if (l->fd < 0) {
+		rc = l->fd;
+		free(l);
+		return err_set(err, -EINVAL, "the file of the dirty log: %s", strerror(-rc));
+	}
 	l->map_size = (size_t)(size + delta);
 	l->map = mmap(NULL, l->map_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
 		(off_t)(offset - delta));
 	if (l->map == MAP_FAILED) {
-		int rc = -errno;
-
+		rc = -errno;
+		fd_close(&l->fd);
 		free(l);
 		return err_set(err, rc == -ENOMEM ? -ENOMEM : -EINVAL,
 			"the dirty log cannot be mapped: %s", strerror(-rc));
@@ -52,6 +60,7 @@ dirty_log_create(struct dirty_log **log, int fd, uint64_t offset, uint64_t size,
 	madvise(l->map, l->map_size, MADV_DONTDUMP);
 	l->bits = (uint8_t *)l->map + delta;
 	l->size = size;
+	l->offset = offset;
 	*log = l;
 	return 0;
 }
@@ -62,5 +71,6 @@ dirty_log_destroy(struct dirty_log *log)
 	if (!log)
 		return;
 	munmap(log->map, log->map_size);
+	fd_close(&log->fd);
 	free(log);
 }

@@ -19,6 +19,8 @@ struct dirty_log {
 	uint64_t size; /* bytes at bits; writes beyond are ignored */
 	void *map;
 	size_t map_size;
+	uint64_t offset; /* of bits in the file */
+	int fd;          /* the file, for a process that takes over */
 };
 
 /*

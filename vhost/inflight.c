@@ -61,6 +61,7 @@ inflight_region_map(struct inflight_region *region, const struct vhost_inflight 
 	struct stat st;
 	uint64_t end;
 	void *map;
+	int copy;
 
 	if (given->mmap_offset % QUEUE_ALIGN || given->mmap_size < needed ||
 		__builtin_add_overflow(given->mmap_offset, given->mmap_size, &end) ||
@@ -75,12 +76,22 @@ inflight_region_map(struct inflight_region *region, const struct vhost_inflight 
 			"the inflight region must be a memfd or a tmpfs file of at least %" PRIu64
 			" bytes",
 			end);
+	copy = fd_duplicate(fd);
+	if (copy < 0)
+		return err_set(
+			err, -EINVAL, "the file of the inflight region: %s", strerror(-copy));
 	/* Only what the queues need: the front end's size may be anything above it. */
 	map = mmap(NULL, (size_t)(needed + delta), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 		(off_t)(given->mmap_offset - delta));
-	if (map == MAP_FAILED)
-		return err_set(err, errno == ENOMEM ? -ENOMEM : -EINVAL,
-			"the inflight region cannot be mapped: %s", strerror(errno));
+	if (map == MAP_FAILED) {
+		int rc = errno == ENOMEM ? -ENOMEM : -EINVAL;
+
+		err_set(err, rc, "the inflight region cannot be mapped: %s", strerror(errno));
+		fd_close(&copy);
+		return rc;
+	}
+	region->fd = copy;
+	region->given = *given;
 	region->map = map;
 	region->map_size = (size_t)(needed + delta);
 	region->queues = (uint8_t *)map + delta;
@@ -93,8 +104,10 @@ inflight_region_map(struct inflight_region *region, const struct vhost_inflight 
 void
 inflight_region_unmap(struct inflight_region *region)
 {
-	if (region->map)
+	if (region->map) {
 		munmap(region->map, region->map_size);
+		fd_close(&region->fd);
+	}
 	memset(region, 0, sizeof(*region));
 }
 

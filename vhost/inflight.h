@@ -75,6 +75,8 @@ struct inflight_region {
 	uint8_t *queues; /* where the first queue region begins */
 	uint64_t size;   /* bytes there */
 	uint16_t num_queues, queue_size;
+	struct vhost_inflight given; /* how the front end describes it */
+	int fd; /* the file, for a process that takes over; owned while map is not NULL */
 };
 
 /* Bytes of one queue region, a multiple of 64. */

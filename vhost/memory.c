@@ -18,6 +18,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "lib/fd.h"
 #include "vhost/memory.h"
 
 /* Address space of one port; 47 bits hold 32 ports that claim all of it. */
@@ -26,6 +27,7 @@
 struct guest_mapping {
 	void *base;
 	size_t size;
+	int fd;         /* the file, for a process that takes over */
 	unsigned users; /* tables that hold a region of it */
 };
 
@@ -123,6 +125,13 @@ mapping_create(struct guest_mapping **mapping, uint64_t offset, uint64_t size, i
 
 	if (!m)
 		return -ENOMEM;
+	m->fd = fd_duplicate(fd);
+	if (m->fd < 0) {
+		int rc = m->fd;
+
+		free(m);
+		return rc;
+	}
 	m->size = (size_t)size;
 	m->users = 1;
 	m->base = mmap(NULL, m->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
@@ -130,6 +139,7 @@ mapping_create(struct guest_mapping **mapping, uint64_t offset, uint64_t size, i
 	if (m->base == MAP_FAILED) {
 		int rc = -errno;
 
+		fd_close(&m->fd);
 		free(m);
 		return rc;
 	}
@@ -145,6 +155,7 @@ mapping_release(struct guest_mapping *m)
 	if (--m->users)
 		return;
 	munmap(m->base, m->size);
+	fd_close(&m->fd);
 	free(m);
 }
 
@@ -159,6 +170,7 @@ region_insert(struct guest_memory *memory, const struct vhost_memory_region *r, 
 		.gpa = r->guest_phys_addr,
 		.size = r->memory_size,
 		.uva = r->userspace_addr,
+		.offset = r->mmap_offset,
 		.sealed = backing->sealed,
 		.times = 1,
 	};
@@ -321,6 +333,18 @@ guest_memory_remove(struct guest_memory **memory, const struct guest_memory *old
 	}
 	*memory = m;
 	return 0;
+}
+
+int
+guest_region_export(const struct guest_region *region, struct vhost_memory_region *description)
+{
+	*description = (struct vhost_memory_region){
+		.guest_phys_addr = region->gpa,
+		.memory_size = region->size,
+		.userspace_addr = region->uva,
+		.mmap_offset = region->offset,
+	};
+	return region->mapping->fd;
 }
 
 void

@@ -8,7 +8,8 @@
  *
  * A struct guest_memory is immutable once built.  A changed table is a new one; the old one is
  * released after the rings that used it were stopped (vhost/vring.h).  Mappings are shared between
- * successive tables by reference count (control thread only).
+ * successive tables by reference count (control thread only).  The files stay open, for a process
+ * that takes over the connection (vhost/handover.h).
  */
 #ifndef VHOST_MEMORY_H
 #define VHOST_MEMORY_H
@@ -22,10 +23,11 @@
 struct guest_mapping; /* one mmap; reference counted */
 
 struct guest_region {
-	uint64_t gpa;  /* guest physical address of the first byte */
-	uint64_t size; /* bytes, > 0; gpa + size does not wrap */
-	uint8_t *host; /* where gpa is mapped here */
-	uint64_t uva;  /* the front end's own address of the first byte */
+	uint64_t gpa;    /* guest physical address of the first byte */
+	uint64_t size;   /* bytes, > 0; gpa + size does not wrap */
+	uint8_t *host;   /* where gpa is mapped here */
+	uint64_t uva;    /* the front end's own address of the first byte */
+	uint64_t offset; /* of the first byte in the file */
 	struct guest_mapping *mapping;
 	bool sealed;    /* the file cannot shrink */
 	unsigned times; /* it was added; so often it must be removed */
@@ -78,6 +80,8 @@ int guest_memory_add(struct guest_memory **memory, const struct guest_memory *ol
 	const struct vhost_memory_region *region, int fd, struct err *err);
 int guest_memory_remove(struct guest_memory **memory, const struct guest_memory *old,
 	const struct vhost_memory_region *region, struct err *err);
+/* The region as a front end describes it, and its file: the descriptor stays the mapping's. */
+int guest_region_export(const struct guest_region *region, struct vhost_memory_region *description);
 /* Drops the table and the mappings nobody else uses.  NULL is fine. */
 void guest_memory_release(struct guest_memory *memory);
 

@@ -207,8 +207,12 @@ vhost_port_close(struct port *port)
 {
 	struct vhost_port *vp = vhost_port_of(port);
 
-	if (!vp->open)
+	if (!vp->open) {
+		/* Imported and not adopted: it is another process's still. */
+		fd_close(&vp->listener.fd);
+		connection_close(&vp->connection);
 		return;
+	}
 	vp->open = false;
 	if (vp->client)
 		vhost_connect_close(vp);

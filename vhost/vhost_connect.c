@@ -113,6 +113,19 @@ vhost_connect_open(struct vhost_port *vp, struct err *err)
 	return rc;
 }
 
+int
+vhost_connect_adopt(struct vhost_port *vp, struct err *err)
+{
+	if (!connection_is_open(&vp->connection))
+		return vhost_connect_open(vp, err);
+	vp->retry = evtimer_new(vp->loop, connect_retry, vp);
+	if (!vp->retry)
+		return err_set(err, -ENOMEM, "out of memory");
+	vp->connected_ns = clock_ns();
+	watch_renew(vp);
+	return 0;
+}
+
 void
 vhost_connect_close(struct vhost_port *vp)
 {

@@ -80,18 +80,22 @@ file_is_ours(const struct vhost_port *vp)
 }
 
 static int
-listener_start(struct vhost_port *vp, struct err *err)
+listener_watch(struct vhost_port *vp, struct err *err)
 {
-	int rc = unix_socket_listen(&vp->listener, &vp->file, err);
-
-	if (rc)
-		return rc;
 	vp->acceptable =
 		event_new(vp->loop, vp->listener.fd, EV_READ | EV_PERSIST, listener_acceptable, vp);
 	if (vp->acceptable && !event_add(vp->acceptable, NULL))
 		return 0;
 	unix_socket_close(&vp->listener);
 	return err_set(err, -ENOMEM, "out of memory");
+}
+
+static int
+listener_start(struct vhost_port *vp, struct err *err)
+{
+	int rc = unix_socket_listen(&vp->listener, &vp->file, err);
+
+	return rc ? rc : listener_watch(vp, err);
 }
 
 static void
@@ -162,6 +166,18 @@ vhost_listen_open(struct vhost_port *vp, struct err *err)
 		vp->retry = NULL;
 		return rc;
 	}
+	watch_renew(vp);
+	return 0;
+}
+
+int
+vhost_listen_adopt(struct vhost_port *vp, struct err *err)
+{
+	if (vp->listener.fd < 0)
+		return vhost_listen_open(vp, err);
+	vp->retry = evtimer_new(vp->loop, listener_retry, vp);
+	if (!vp->retry || listener_watch(vp, err))
+		return err_set(err, -ENOMEM, "out of memory");
 	watch_renew(vp);
 	return 0;
 }

@@ -47,10 +47,14 @@ void vhost_port_reason(struct vhost_port *vp, const char *format, ...)
 /* Server mode. */
 int vhost_listen_open(struct vhost_port *vp, struct err *err);
 void vhost_listen_close(struct vhost_port *vp);
+/* With the listening socket of a process before this one, or a new one in its place. */
+int vhost_listen_adopt(struct vhost_port *vp, struct err *err);
 
 /* Client mode. */
 int vhost_connect_open(struct vhost_port *vp, struct err *err);
 void vhost_connect_close(struct vhost_port *vp);
+/* With the connection of a process before this one, or looking for one. */
+int vhost_connect_adopt(struct vhost_port *vp, struct err *err);
 /* The connection ended: get the next one. */
 void vhost_connect_again(struct vhost_port *vp);
 

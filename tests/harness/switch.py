@@ -97,6 +97,16 @@ class Switch:
         except Timeout as error:
             raise Failed(f"patchbayd: {error}\n{tail(self.log)}") from None
 
+    def take_over(self, *arguments, seconds=START_SECONDS):
+        """Starts another daemon in the place of this one; waits until it has ended."""
+        old = self.process
+        self.process = Process([DAEMON, "--socket", self.socket, "--takeover", *arguments],
+                               self.log.with_suffix(".next"), keep=self.keep, **self.popen)
+        code = old.popen.wait(seconds)
+        if code:
+            raise Failed(f"patchbayd: exit code {code} when it was taken over\n{tail(self.log)}")
+        self.wait_ready()
+
     def stop(self):
         """Ends the daemon as a service manager would; returns (exit code, seconds)."""
         return self.process.stop()
