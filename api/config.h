@@ -91,7 +91,7 @@ port_config_vlan_mode(const struct port_config *port)
 
 enum { PROFILE_DEFAULT, PROFILE_OPEN, PROFILE_VM, PROFILE_TENANT };
 enum { GUARD_DEFAULT, GUARD_NO, GUARD_YES }; /* default: as the profile says */
-enum { IP_LOCK_DEFAULT, IP_LOCK_OFF, IP_LOCK_LIST };
+enum { IP_LOCK_DEFAULT, IP_LOCK_OFF, IP_LOCK_LIST, IP_LOCK_DHCP };
 enum { MODE_SERVER, MODE_CLIENT };
 
 /* A virtual machine, its network cards and its disks: launcher/definition.h. */

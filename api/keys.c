@@ -86,9 +86,9 @@ static const struct key port_keys[] = {
 		"more addresses of the other end; frames from them pass the lock to its mac, too"),
 	PORT(ips, VALUE_IPS, KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
 		"the IP addresses and networks that the other end may use as its own"),
-	PORT(ip_lock, VALUE_ENUM, KEY_SET, 0, 0, "default off list", "default", NULL, NULL,
+	PORT(ip_lock, VALUE_ENUM, KEY_SET, 0, 0, "default off list dhcp", "default", NULL, NULL,
 		"refuse IP, ARP and neighbour discovery from the port with addresses that are not "
-		"its own; list: those of ips; default: list with profile tenant and ips, else off"),
+		"its own; list: those of ips; dhcp: and those that DHCP servers grant to its mac; default: list with profile tenant and ips, else off"),
 	PORT(dhcp_guard, VALUE_ENUM, KEY_SET, 0, 0, "default no yes", "default", NULL, NULL,
 		"refuse what DHCP servers say to clients, v4 and v6; default: yes with profile "
 		"tenant"),

@@ -127,6 +127,8 @@ static const struct column port_columns[] = {
 	{"UNKNOWN", "storm_unknown", COLUMN_HIDDEN,
 		"most frames/s to unknown addresses; 0 = no limit"},
 	{"MAC LOCK", "mac_lock", COLUMN_HIDDEN, "is its mac the only source address it may use?"},
+	{"LEASES", "leases", COLUMN_HIDDEN,
+		"addresses that DHCP granted, and the seconds they have left (ip_lock=dhcp)"},
 	{"WORKERS", "workers", COLUMN_HIDDEN, "the workers that poll its receive queues, in order"},
 	{"VHOST", "vhost", COLUMN_HIDDEN, "state of a vhost-user connection"},
 	{"NIC", "nic", COLUMN_HIDDEN, "driver, offloads and counters of a device"},

@@ -112,13 +112,17 @@ static json_t *
 port_row(struct state *state, const struct port_config *config)
 {
 	const struct live_port *p = live_port(state->live, config->name);
-	json_t *row = schema_store(&noun_port, config, true, true), *workers = json_array();
+	json_t *row = schema_store(&noun_port, config, true, true), *workers = json_array(),
+	       *leases;
 
 	add_effective(row, config);
 	add_state(row, p);
 	for (unsigned q = 0; q < p->port->rx_queues; q++)
 		json_array_append_new(workers, json_integer(datapath_queue_worker(p->port, q)));
 	json_object_set_new(row, "workers", workers);
+	leases = lease_show(p);
+	if (leases)
+		json_object_set_new(row, "leases", leases);
 	return row;
 }
 

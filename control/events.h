@@ -27,8 +27,9 @@
 #define EVENT_TEXT_SIZE 256
 
 /* X(identifier, level, meaning); the name users see has "-" for "_" and lower case. */
-#define EVENT_LIST(X)                                                                      \
-	X(PORT_BLOCKED, WARNING, "a port takes no part in its bridge for a while: a loop") \
+#define EVENT_LIST(X)                                                                         \
+	X(LEASE_REFUSED, WARNING, "a DHCP server gave a port an address that it cannot have") \
+	X(PORT_BLOCKED, WARNING, "a port takes no part in its bridge for a while: a loop")    \
 	X(PORT_UNBLOCKED, INFO, "a port that was blocked takes part again")
 
 enum event_type {

@@ -126,6 +126,7 @@ add_port(struct live *live, const struct port_config *config, struct err *err)
 	memcpy(p->name, config->name, sizeof(p->name));
 	p->type = type;
 	p->port = port;
+	p->settings = settings;
 	if (live->adopting && type->handover)
 		return 0;
 	rc = type->open ? type->open(port, err) : 0;
@@ -139,10 +140,12 @@ add_port(struct live *live, const struct port_config *config, struct err *err)
 static int
 set_port(struct live *live, const struct port_config *config, struct err *err)
 {
+	struct live_port *p = live_port(live, config->name);
 	struct port_settings settings;
 
 	port_resolve(config, bridge_number(live, config->bridge), &settings);
-	if (datapath_port_set(live_port(live, config->name)->port, &settings, err) < 0)
+	lease_apply(p, &settings);
+	if (datapath_port_set(p->port, &settings, err) < 0)
 		return err_prefix(err, "port \"%s\"", config->name);
 	return 0;
 }
@@ -294,7 +297,7 @@ live_create(struct live **live, struct event_base *loop)
 	(*live)->loop = loop;
 	listener = *live;
 	datapath_on_broken(on_broken);
-	return 0;
+	return lease_start(*live);
 }
 
 void
@@ -310,6 +313,7 @@ live_destroy(struct live *live)
 		if (live->bridges[i].name[0])
 			datapath_bridge_del(live->bridges[i].bridge);
 	}
+	lease_stop(live);
 	datapath_on_broken(NULL);
 	listener = NULL;
 	free(live);

@@ -10,16 +10,20 @@
 #ifndef CONTROL_LIVE_H
 #define CONTROL_LIVE_H
 
+#include "control/lease.h"
 #include "control/plan.h"
 #include "datapath/datapath.h"
 
+struct event;
 struct event_base;
 struct port_kind;
 
 struct live_port {
 	char name[CONFIG_NAME_SIZE]; /* "" = free */
 	const struct port_kind *type;
-	struct port *port; /* owned */
+	struct port *port;             /* owned */
+	struct port_settings settings; /* as configured */
+	struct lease_list leases;      /* beside them (control/lease.h) */
 };
 
 struct live_bridge {
@@ -30,6 +34,7 @@ struct live_bridge {
 struct live {
 	struct event_base *loop;
 	bool adopting; /* ports that can be handed over are added without being opened */
+	struct event *lease_second;
 	struct live_bridge bridges[BRIDGE_MAX]; /* by the datapath's number */
 	struct live_port ports[PORT_MAX];       /* by the datapath's index */
 };

@@ -236,6 +236,12 @@ check_port_keys(const struct port_config *p, const char **key, struct err *err)
 			"port \"%s\": ip_lock=list needs addresses: give ips=10.0.0.5,...",
 			p->name);
 	}
+	if (p->ip_lock == IP_LOCK_DHCP && mac_is_zero(&p->mac) && !p->macs.count) {
+		*key = "ip_lock";
+		return err_set(err, -EINVAL,
+			"port \"%s\": ip_lock=dhcp needs to know whom a lease is for: give mac=...",
+			p->name);
+	}
 	if (!p->in_rate && p->in_burst) {
 		*key = "in_burst";
 		return err_set(

@@ -55,7 +55,7 @@ const struct port_kind *port_kind(int type);
 /* PROFILE_OPEN, PROFILE_VM or PROFILE_TENANT. */
 int port_profile(const struct port_config *config);
 
-/* IP_LOCK_OFF, IP_LOCK_LIST. */
+/* The lock in force: IP_LOCK_OFF, IP_LOCK_LIST, IP_LOCK_DHCP. */
 int port_ip_lock(const struct port_config *config);
 
 /* The datapath's settings for a port on a bridge (-1 = none), guards of its profile included. */

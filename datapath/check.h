@@ -31,6 +31,7 @@
 
 #define CHECK_OUT_LIST(X)       \
 	X(ISOLATE, isolate_out) \
+	X(LEASE, lease_out)     \
 	X(POLICE, police_out)
 
 /* worker: which of `frames` go on; the port is the one whose bit is set. */

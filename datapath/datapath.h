@@ -113,6 +113,7 @@ struct port_settings {
 	uint32_t storm_pps[STORM_CLASSES]; /* received, by enum storm_class; 0 = no limit */
 	bool ip_lock; /* IP, ARP and neighbour discovery from these addresses only */
 	struct ip_lock addresses;
+	bool dhcp_learn;           /* answers of DHCP servers to the port are punted (PUNT_DHCP) */
 	bool dhcp_guard, ra_guard; /* nothing that DHCP servers, or routers, say is received here */
 	bool isolated;             /* exchanges frames with ports that are not isolated only */
 	struct port_rate in_rate, out_rate; /* what may be received from it and sent to it */

@@ -19,13 +19,12 @@
 #define ARP_SENDER_IP     14
 #define ARP_TARGET_IP     24
 
-#define DHCP_CLIENT_PORT  68
-#define DHCP_SERVER_PORT  67
-#define DHCP6_CLIENT_PORT 546
-#define DHCP_BEHIND_UDP   8
-#define DHCP_HLEN         2
-#define DHCP_GIADDR       24
-#define DHCP_CHADDR       28
+#define DHCP_CLIENT_PORT 68
+#define DHCP_SERVER_PORT 67
+#define DHCP_BEHIND_UDP  8
+#define DHCP_HLEN        2
+#define DHCP_GIADDR      24
+#define DHCP_CHADDR      28
 
 #define MLD_REPORT        131
 #define MLD_DONE          132
@@ -187,17 +186,6 @@ lock_admits(const struct ip_lock *lock, enum inspect_kind kind, const struct ins
 	}
 }
 
-/* By destination port: clients do not mind from which one they are answered. */
-static bool
-is_dhcp_answer(enum inspect_kind kind, const struct inspect *p)
-{
-	unsigned client = kind == INSPECT_IPV4   ? DHCP_CLIENT_PORT
-			  : kind == INSPECT_IPV6 ? DHCP6_CLIENT_PORT
-						 : 0;
-
-	return client && p->protocol == INSPECT_UDP && p->l4 && inspect_load16(p->l4 + 2) == client;
-}
-
 static bool
 is_router_message(enum inspect_kind kind, const struct inspect *p)
 {
@@ -213,7 +201,7 @@ judge(struct worker *w, const struct snapshot_port *in, struct frame *f)
 
 	if (kind == INSPECT_BAD)
 		return DROP_BAD_HEADERS;
-	if (in->dhcp_guard && is_dhcp_answer(kind, &p))
+	if (in->dhcp_guard && inspect_is_dhcp_answer(kind, &p))
 		return DROP_DHCP_GUARD;
 	if (in->ra_guard && is_router_message(kind, &p))
 		return DROP_RA_GUARD;

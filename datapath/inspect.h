@@ -54,6 +54,12 @@ enum inspect_kind inspect_bytes(
 /* worker: looks at a frame of w->burst; reads more of it into private memory when it must. */
 enum inspect_kind inspect(struct worker *w, struct frame *f, struct inspect *found);
 
+static inline uint16_t
+inspect_load16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
 /* Is the upper layer one of the messages of neighbour discovery? */
 static inline bool
 inspect_is_nd(const struct inspect *found)
@@ -62,10 +68,14 @@ inspect_is_nd(const struct inspect *found)
 	       found->l4[0] <= 137;
 }
 
-static inline uint16_t
-inspect_load16(const uint8_t *p)
+/* Is it for a client of DHCP?  From which port it comes is nothing that clients mind. */
+static inline bool
+inspect_is_dhcp_answer(enum inspect_kind kind, const struct inspect *found)
 {
-	return (uint16_t)(p[0] << 8 | p[1]);
+	unsigned client = kind == INSPECT_IPV4 ? 68 : kind == INSPECT_IPV6 ? 546 : 0;
+
+	return client && found->protocol == INSPECT_UDP && found->l4 &&
+	       inspect_load16(found->l4 + 2) == client;
 }
 
 #endif

@@ -18,8 +18,9 @@
 #include "datapath/frame.h"
 
 /* X(identifier, frames per port and period, what for) */
-#define PUNT_LIST(X)                                                        \
-	X(MULTICAST, 50, "messages of IGMP and MLD, of bridges that snoop") \
+#define PUNT_LIST(X)                                                         \
+	X(DHCP, 20, "answers of DHCP servers to ports that learn from them") \
+	X(MULTICAST, 50, "messages of IGMP and MLD, of bridges that snoop")  \
 	X(PROBE, 5, "probe frames of the loop guard that came back")
 
 enum punt_reason {

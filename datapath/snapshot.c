@@ -91,6 +91,8 @@ describe_checks(struct snapshot_port *p)
 		p->in_checks |= CHECK_IN_POLICE;
 	if (p->isolated)
 		p->out_checks |= CHECK_OUT_ISOLATE;
+	if (p->dhcp_learn)
+		p->out_checks |= CHECK_OUT_LEASE;
 	if (p->out_rate.limit_bytes || p->out_rate.limit_packets)
 		p->out_checks |= CHECK_OUT_POLICE;
 }
@@ -144,6 +146,7 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	describe_rate(&p->out_rate, &set->out_rate, &slot->meters[1]);
 	p->dhcp_guard = set->dhcp_guard;
 	p->ra_guard = set->ra_guard;
+	p->dhcp_learn = set->dhcp_learn;
 	if (describe_lock(p, set))
 		return -ENOMEM;
 	describe_checks(p);

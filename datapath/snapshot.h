@@ -53,7 +53,7 @@ struct snapshot_port {
 	uint8_t storm;   /* bits by enum storm_class: is limited */
 	struct mac mac;
 	struct mac_list macs; /* beside mac */
-	bool dhcp_guard, ra_guard;
+	bool dhcp_guard, ra_guard, dhcp_learn;
 	const struct ip_lock *ip_lock;      /* NULL = any address */
 	bool isolated;                      /* talks to ports that are not */
 	uint32_t in_checks, out_checks;     /* CHECK_IN_..., CHECK_OUT_... (datapath/check.h) */
