@@ -95,8 +95,8 @@ enum { IP_LOCK_DEFAULT, IP_LOCK_OFF, IP_LOCK_LIST, IP_LOCK_DHCP };
 enum { MODE_SERVER, MODE_CLIENT };
 
 /* A virtual machine, its network cards and its disks: launcher/definition.h. */
-#define CONFIG_VM_NETS_MAX  16
-#define CONFIG_VM_DISKS_MAX 16
+#define CONFIG_VM_NETS_MAX  12
+#define CONFIG_VM_DISKS_MAX 12
 
 struct vm_settings {
 	char name[CONFIG_NAME_SIZE];

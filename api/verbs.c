@@ -80,6 +80,15 @@
  * }], "next": the number to ask `since` the next time, "lost": events since `since` that are kept no
  * more}
  *
+ * The verbs of `vm` are the client's; it asks the supervisors of the virtual machines.
+ * vm.list, vm.show {name} -> {"rows": [{
+ *	name, state ("starting", "running", "paused", "stopping", "lost"), engine, pid, uptime (s),
+ *	restarts, cpus, memory (bytes), kernel, nets [{mac, bridge, port, socket, queues}],
+ *	disks [{file, ro}], console (path of its socket), log (path of the boot log)
+ * }]}		-ENOENT when the virtual machine that was named does not run
+ * vm.stop, .kill -> {"how": "shutdown", "reboot", "crash" or "kill", "text": in words}
+ * vm.pause, .resume -> {}
+ *
  * daemon.ping -> {}
  * daemon.version -> {"version": "0.1.0", "api": API_VERSION, "pid", "uptime" (s), "hugepages": bool,
  *	"dpdk": "22.11.5"}
@@ -348,6 +357,57 @@ static const struct param nic_unbind_params[] = {
 	END,
 };
 
+static const struct column vm_columns[] = {
+	{"VM", "name", COLUMN_TEXT, "name"},
+	{"STATE", "state", COLUMN_TEXT,
+		"starting, running, paused, stopping; lost: its supervisor was killed"},
+	{"ENGINE", "engine", COLUMN_TEXT, "what runs it: kvm or qemu"},
+	{"CPUS", "cpus", COLUMN_NUMBER, "virtual CPUs"},
+	{"MEMORY", "memory", COLUMN_BYTES, "memory of the guest"},
+	{"PID", "pid", COLUMN_NUMBER, "its monitor's process"},
+	{"UPTIME s", "uptime", COLUMN_NUMBER, "since its start"},
+	{"RESTARTS", "restarts", COLUMN_NUMBER, "reboots of the guest"},
+	{"SUPERVISOR", "supervisor", COLUMN_HIDDEN, "the process that looks after it"},
+	{"KERNEL", "kernel", COLUMN_HIDDEN, "file of its kernel"},
+	{"NETS", "nets", COLUMN_HIDDEN, "its network cards, with their ports on the switch"},
+	{"DISKS", "disks", COLUMN_HIDDEN, "its disks"},
+	{"CONSOLE", "console", COLUMN_HIDDEN, "Unix socket of the serial console"},
+	{"LOG", "log", COLUMN_HIDDEN, "what the guest wrote to its console"},
+	END,
+};
+
+static const struct param vm_run_params[] = {
+	{"vm", VALUE_STRING, 0, 1023, NULL,
+		"its name, or the definition: a YAML file or a folder with vm.yaml", true, true},
+	{"detach", VALUE_BOOL, 0, 0, NULL,
+		"return when it runs; else the terminal is its console until it ends", false, false},
+	END,
+};
+
+static const struct param vm_name_params[] = {
+	{"name", VALUE_NAME, 0, 0, NULL, "the virtual machine", true, true},
+	END,
+};
+
+static const struct param vm_stop_params[] = {
+	{"name", VALUE_NAME, 0, 0, NULL, "the virtual machine", true, true},
+	{"wait", VALUE_U32, 0, 3600, NULL,
+		"seconds for the guest to shut down, then it is killed; not given: 30", false, false},
+	END,
+};
+
+static const struct param up_params[] = {
+	{"file", VALUE_PATH, 0, 0, NULL, "YAML: bridges, ports, fdb, vms", true, true},
+	END,
+};
+
+static const struct param down_params[] = {
+	{"file", VALUE_PATH, 0, 0, NULL, "the file that `up` was given", true, true},
+	{"wait", VALUE_U32, 0, 3600, NULL,
+		"seconds for the guests to shut down, then they are killed; not given: 30", false, false},
+	END,
+};
+
 static const struct param help_params[] = {
 	{"noun", VALUE_STRING, 0, 31, NULL, "the noun", true, false},
 	{"verb", VALUE_STRING, 0, 31, NULL, "the verb", true, false},
@@ -420,6 +480,28 @@ const struct verb verbs[] = {
 		false, nic_bind_params, NULL, VERB_LOCAL, "nic bind 0000:03:00.0"},
 	{"nic", "unbind", "give a network card back to the kernel; needs root", NULL, NULL, false,
 		nic_unbind_params, NULL, VERB_LOCAL, "nic unbind 0000:03:00.0"},
+	{"vm", "run", "start a virtual machine", &noun_vm, NULL, false, vm_run_params, NULL, VERB_LOCAL,
+		"vm run vm1 --kernel vmlinuz --initrd initrd.img --memory 512M --net bridge=br0,tag=10"},
+	{"vm", "list", "list virtual machines", NULL, NULL, false, NULL, vm_columns,
+		VERB_LOCAL | VERB_DEFAULT, "vm list"},
+	{"vm", "show", "show a virtual machine", NULL, NULL, false, vm_name_params, vm_columns,
+		VERB_LOCAL | VERB_DETAIL, "vm show vm1"},
+	{"vm", "console", "attach the terminal to the serial console; Ctrl-] d leaves it", NULL, NULL,
+		false, vm_name_params, NULL, VERB_LOCAL, "vm console vm1"},
+	{"vm", "log", "print what the guest wrote to its console, also when it has ended", NULL, NULL,
+		false, vm_name_params, NULL, VERB_LOCAL | VERB_TEXT, "vm log vm1"},
+	{"vm", "stop", "press the power button, wait for the end, then kill", NULL, NULL, false,
+		vm_stop_params, NULL, VERB_LOCAL, "vm stop vm1 wait=10"},
+	{"vm", "kill", "end a virtual machine at once", NULL, NULL, false, vm_name_params, NULL,
+		VERB_LOCAL, "vm kill vm1"},
+	{"vm", "pause", "halt its CPUs", NULL, NULL, false, vm_name_params, NULL, VERB_LOCAL,
+		"vm pause vm1"},
+	{"vm", "resume", "let its CPUs go on", NULL, NULL, false, vm_name_params, NULL, VERB_LOCAL,
+		"vm resume vm1"},
+	{"up", "run", "start what a file describes: patchbayd if none runs, bridges, ports, VMs", NULL,
+		NULL, false, up_params, NULL, VERB_LOCAL | VERB_CHANGES, "up configs/two-vms.yaml"},
+	{"down", "run", "end what `up` started from the file", NULL, NULL, false, down_params, NULL,
+		VERB_LOCAL | VERB_CHANGES, "down configs/two-vms.yaml"},
 
 	{"bench", "run", "measure a switch between virtual machines of our own", NULL, NULL, false,
 		bench_run_params, NULL, VERB_LOCAL,

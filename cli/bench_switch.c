@@ -15,6 +15,7 @@
 
 #include "bench/machine.h"
 #include "cli/bench_switch.h"
+#include "cli/up_switch.h"
 #include "lib/clock.h"
 #include "lib/fd.h"
 
@@ -109,26 +110,6 @@ bench_switch_meter(struct bench_switch *s, struct bench_meter *meter)
 }
 
 /* ---- a patchbayd of our own ---- */
-
-/* The program: beside this one when installed, in its folder when just built, or in $PATH. */
-static const char *
-find_program(const struct bench_options *o, char *path, size_t size)
-{
-	char self[PATH_MAX] = "";
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	static const char *const places[] = {
-		"patchbayd", "../control/patchbayd", "../sbin/patchbayd"};
-
-	if (o->daemon)
-		return o->daemon;
-	if (n > 0)
-		*(strrchr(self, '/') + 1) = '\0';
-	for (unsigned i = 0; n > 0 && i < sizeof(places) / sizeof(places[0]); i++)
-		if (snprintf(path, size, "%s%s", self, places[i]) < (int)size &&
-			access(path, X_OK) == 0)
-			return path;
-	return "patchbayd";
-}
 
 static void
 run_daemon(
@@ -258,7 +239,7 @@ bench_switch_start(struct bench_switch *s, const struct bench_options *o, const 
 		s->folder[0] = '\0';
 		return rc;
 	}
-	program = find_program(o, path, sizeof(path));
+	program = up_switch_program(o->daemon, path, sizeof(path));
 	for (unsigned i = 0; i < cpu_count; i++)
 		used += (size_t)snprintf(
 			workers + used, sizeof(workers) - used, "%s%u", i ? "," : "", cpus[i]);

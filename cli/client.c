@@ -94,6 +94,23 @@ explain(int r, const char *path, bool chosen, struct err *err)
 		path, chosen ? " --socket " : "", chosen ? path : "");
 }
 
+static void
+client_init(struct client *client, const char *peer, unsigned timeout_ms)
+{
+	memset(client, 0, sizeof(*client));
+	client->fd = -1;
+	client->peer = peer;
+	client->timeout_ms = timeout_ms;
+}
+
+int
+client_open_peer(struct client *client, const char *socket, const char *peer, unsigned timeout_ms,
+	struct err *err)
+{
+	client_init(client, peer, timeout_ms);
+	return unix_socket_connect(socket, &client->fd, err);
+}
+
 int
 client_open(struct client *client, const char *socket, unsigned timeout_ms, struct err *err)
 {
@@ -101,9 +118,7 @@ client_open(struct client *client, const char *socket, unsigned timeout_ms, stru
 	char dir[UNIX_SOCKET_PATH_SIZE], own[UNIX_SOCKET_PATH_SIZE + 16];
 	int r;
 
-	memset(client, 0, sizeof(*client));
-	client->fd = -1;
-	client->timeout_ms = timeout_ms;
+	client_init(client, "patchbayd", timeout_ms);
 	if (!socket || !*socket)
 		socket = getenv("PATCHBAY_SOCKET");
 	if (socket && *socket) {
@@ -141,9 +156,9 @@ wait_for(struct client *client, short events, int64_t deadline, struct err *err)
 		}
 		if (r < 0)
 			return err_set(
-				err, -errno, "cannot wait for patchbayd: %s", strerror(errno));
+				err, -errno, "cannot wait for %s: %s", client->peer, strerror(errno));
 		return err_set(err, -ETIMEDOUT,
-			"patchbayd did not answer within %u s (--timeout SECONDS waits longer)",
+			"%s did not answer within %u s (--timeout SECONDS waits longer)", client->peer,
 			client->timeout_ms / 1000);
 	}
 }
@@ -162,7 +177,7 @@ send_all(struct client *client, const char *data, size_t size, int64_t deadline,
 		}
 		if (errno != EAGAIN && errno != EINTR)
 			return err_set(
-				err, -errno, "cannot send to patchbayd: %s", strerror(errno));
+				err, -errno, "cannot send to %s: %s", client->peer, strerror(errno));
 		r = wait_for(client, POLLOUT, deadline, err);
 		if (r)
 			return r;
@@ -179,11 +194,11 @@ make_room(struct client *client, struct err *err)
 	if (client->used < client->size)
 		return 0;
 	if (size > REPLY_MAX)
-		return err_set(err, -EMSGSIZE, "the answer of patchbayd is longer than %zu MiB",
+		return err_set(err, -EMSGSIZE, "the answer of %s is longer than %zu MiB", client->peer,
 			REPLY_MAX >> 20);
 	buffer = realloc(client->buffer, size);
 	if (!buffer)
-		return err_set(err, -ENOMEM, "out of memory for the answer of patchbayd");
+		return err_set(err, -ENOMEM, "out of memory for the answer of %s", client->peer);
 	client->buffer = buffer;
 	client->size = size;
 	return 0;
@@ -213,14 +228,14 @@ receive_line(struct client *client, size_t *length, int64_t deadline, struct err
 		n = recv(client->fd, client->buffer + client->used, client->size - client->used, 0);
 		if (n == 0)
 			return err_set(err, -ECONNRESET,
-				"patchbayd closed the connection without an answer");
+				"%s closed the connection without an answer", client->peer);
 		if (n > 0) {
 			client->used += (size_t)n;
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR)
 			return err_set(
-				err, -errno, "cannot receive from patchbayd: %s", strerror(errno));
+				err, -errno, "cannot receive from %s: %s", client->peer, strerror(errno));
 		r = wait_for(client, POLLIN, deadline, err);
 		if (r)
 			return r;
@@ -242,7 +257,7 @@ receive_message(struct client *client, json_t **message, int64_t deadline, struc
 	memmove(client->buffer, client->buffer + length + 1, client->used);
 	if (!json_is_object(*message)) {
 		json_decref(*message);
-		return err_set(err, -EPROTO, "what answers on the socket is not patchbayd");
+		return err_set(err, -EPROTO, "what answers on the socket is not %s", client->peer);
 	}
 	return 0;
 }

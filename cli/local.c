@@ -8,6 +8,8 @@
 #include "cli/help.h"
 #include "cli/local.h"
 #include "cli/nic.h"
+#include "cli/up.h"
+#include "cli/vm.h"
 
 static int
 completion_bash(const struct command *c, struct err *err)
@@ -52,10 +54,21 @@ static const struct {
 } rows[] = {
 	{"bench", "run", bench_run_verb},
 	{"completion", "bash", completion_bash},
+	{"down", "run", down_run_verb},
 	{"help", "show", help_show},
 	{"nic", "bind", nic_bind_verb},
 	{"nic", "list", nic_list_verb},
 	{"nic", "unbind", nic_unbind_verb},
+	{"up", "run", up_run_verb},
+	{"vm", "console", vm_console_verb},
+	{"vm", "kill", vm_call_verb},
+	{"vm", "list", vm_list_verb},
+	{"vm", "log", vm_log_verb},
+	{"vm", "pause", vm_call_verb},
+	{"vm", "resume", vm_call_verb},
+	{"vm", "run", vm_run_verb},
+	{"vm", "show", vm_show_verb},
+	{"vm", "stop", vm_call_verb},
 };
 
 int

@@ -97,8 +97,8 @@ class Configs(TestCase):
                 switch("config", "apply", empty)
 
     def test_paths_of_another_user(self):
-        """The line in the head of two-vms.yaml."""
-        text = (ROOT / "configs/two-vms.yaml").read_text()
+        """The line in the head of two-ports.yaml."""
+        text = (ROOT / "configs/two-ports.yaml").read_text()
         line = re.search(r"^#\t(sed .*)$", text, re.M).group(1)
         (self.bench.folder / "patchbay").mkdir()
         switch = self.bench.switch()
@@ -150,7 +150,7 @@ class TwoMachines(TestCase):
     """Use 1, with the QEMU command for machines of one's own."""
 
     def test_guests_meet_and_survive_a_restart(self):
-        switch = switch_for(self.bench, "--config", ROOT / "configs/two-vms.yaml")
+        switch = switch_for(self.bench, "--config", ROOT / "configs/two-ports.yaml")
         guests = [DocumentGuest(f"vm{number}", number, self.bench.folder) for number in (1, 2)]
         for guest in guests:
             self.bench.cleanup.add(guest.stop)
