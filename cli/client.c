@@ -155,11 +155,11 @@ wait_for(struct client *client, short events, int64_t deadline, struct err *err)
 			continue;
 		}
 		if (r < 0)
-			return err_set(
-				err, -errno, "cannot wait for %s: %s", client->peer, strerror(errno));
+			return err_set(err, -errno, "cannot wait for %s: %s", client->peer,
+				strerror(errno));
 		return err_set(err, -ETIMEDOUT,
-			"%s did not answer within %u s (--timeout SECONDS waits longer)", client->peer,
-			client->timeout_ms / 1000);
+			"%s did not answer within %u s (--timeout SECONDS waits longer)",
+			client->peer, client->timeout_ms / 1000);
 	}
 }
 
@@ -176,8 +176,8 @@ send_all(struct client *client, const char *data, size_t size, int64_t deadline,
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR)
-			return err_set(
-				err, -errno, "cannot send to %s: %s", client->peer, strerror(errno));
+			return err_set(err, -errno, "cannot send to %s: %s", client->peer,
+				strerror(errno));
 		r = wait_for(client, POLLOUT, deadline, err);
 		if (r)
 			return r;
@@ -194,8 +194,8 @@ make_room(struct client *client, struct err *err)
 	if (client->used < client->size)
 		return 0;
 	if (size > REPLY_MAX)
-		return err_set(err, -EMSGSIZE, "the answer of %s is longer than %zu MiB", client->peer,
-			REPLY_MAX >> 20);
+		return err_set(err, -EMSGSIZE, "the answer of %s is longer than %zu MiB",
+			client->peer, REPLY_MAX >> 20);
 	buffer = realloc(client->buffer, size);
 	if (!buffer)
 		return err_set(err, -ENOMEM, "out of memory for the answer of %s", client->peer);
@@ -234,8 +234,8 @@ receive_line(struct client *client, size_t *length, int64_t deadline, struct err
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR)
-			return err_set(
-				err, -errno, "cannot receive from %s: %s", client->peer, strerror(errno));
+			return err_set(err, -errno, "cannot receive from %s: %s", client->peer,
+				strerror(errno));
 		r = wait_for(client, POLLIN, deadline, err);
 		if (r)
 			return r;

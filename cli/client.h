@@ -15,7 +15,7 @@
 #include "lib/err.h"
 
 struct client {
-	int fd; /* -1 = closed */
+	int fd;           /* -1 = closed */
 	const char *peer; /* what errors call the other end: "patchbayd" */
 	unsigned timeout_ms;
 	const volatile sig_atomic_t *stopped; /* set by a signal to end a wait early; may be NULL */
@@ -31,8 +31,8 @@ struct client {
 int client_open(struct client *client, const char *socket, unsigned timeout_ms, struct err *err);
 
 /* Connects to somebody else who speaks as the daemon does. */
-int client_open_peer(struct client *client, const char *socket, const char *peer, unsigned timeout_ms,
-	struct err *err);
+int client_open_peer(struct client *client, const char *socket, const char *peer,
+	unsigned timeout_ms, struct err *err);
 
 /*
  * One request (params borrowed, may be NULL) and its result (a new reference).  -EREMOTEIO: the

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/complete.h"
 #include "cli/format.h"
+#include "launcher/vm_dir.h"
 
 #define ASK_TIMEOUT_MS 300
 
@@ -102,6 +103,12 @@ offer_nouns(const struct target *t)
 		offer(t, noun);
 }
 
+static void
+offer_vm(void *arg, const char *name)
+{
+	offer(arg, name);
+}
+
 /* Names of objects that exist: of the verb's own noun under "name", else of the noun that the key
  * is called after. */
 static void
@@ -114,6 +121,8 @@ offer_names(const struct target *t, const struct verb *verb, const char *key)
 	/* What is about to be added has no name yet that could be known. */
 	if (own && verb->object && !verb->set && !(verb->flags & VERB_IDENTITY))
 		return;
+	if (strcmp(noun, "vm") == 0)
+		vm_dir_each(offer_vm, (void *)(uintptr_t)t);
 	snprintf(method, sizeof(method), "%s.show", noun);
 	if (verb_by_method(method))
 		offer_rows(t, method, strcmp(noun, "worker") == 0 ? "worker" : "name");

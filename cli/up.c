@@ -23,8 +23,7 @@ struct up {
 	json_t *record, *changes;
 };
 
-static void __attribute__((format(printf, 2, 3)))
-change(struct up *up, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) change(struct up *up, const char *format, ...)
 {
 	char text[256];
 	va_list args;
@@ -90,8 +89,8 @@ is_there(struct up *up, const struct up_object *object, bool *there, struct err 
 			const json_t *given = json_object_get(object->params, keys[k]);
 			const json_t *own = json_object_get(row, keys[k]);
 
-			same = same && (given ? json_equal(given, own)
-					      : json_integer_value(own) == 0);
+			same = same &&
+			       (given ? json_equal(given, own) : json_integer_value(own) == 0);
 		}
 		*there |= same;
 	}
@@ -167,8 +166,7 @@ start_vm(struct up *up, const struct vm_definition *def, struct err *err)
 	r = vm_start(def, up->socket, &row, err);
 	if (r)
 		return r;
-	json_array_append_new(
-		json_object_get(up->record, "vms"), json_string(def->vm.name));
+	json_array_append_new(json_object_get(up->record, "vms"), json_string(def->vm.name));
 	change(up, "start virtual machine %s (engine %s)", def->vm.name,
 		json_string_value(json_object_get(row, "engine")));
 	json_decref(row);
@@ -190,7 +188,7 @@ end_vms(struct up *up, unsigned seconds)
 			json_t *result = NULL;
 
 			_exit(vm_end_and_wait(json_string_value(name), seconds, &result, NULL) ? 1
-											      : 0);
+											       : 0);
 		}
 		if (i == 255)
 			break;

@@ -67,8 +67,8 @@ add_vm(struct up_file *f, const char *name, json_t *members, const char *folder,
 	if (r == 0) {
 		r = definition_take(def, &f->document, members, folder, err);
 		if (r) /* it names the line already, if it is about one */
-			return strncmp(err->text, f->document.source,
-				       strlen(f->document.source)) == 0
+			return strncmp(err->text, f->document.source, strlen(f->document.source)) ==
+					       0
 				       ? r
 				       : document_prefix(&f->document, line, err);
 		r = definition_complete(def, err);
@@ -80,8 +80,8 @@ add_vm(struct up_file *f, const char *name, json_t *members, const char *folder,
 }
 
 static int
-read_section(struct up_file *f, unsigned section, json_t *content, const char *folder,
-	struct err *err)
+read_section(
+	struct up_file *f, unsigned section, json_t *content, const char *folder, struct err *err)
 {
 	json_t *members;
 	const char *name;
@@ -215,8 +215,8 @@ up_record_write(const char *path, const json_t *record, struct err *err)
 	mkdir(folder, 0755);
 	folder[strlen(folder)] = '/';
 	if (mkdir(folder, 0755) < 0 && errno != EEXIST)
-		return err_set(err, -errno, "cannot make the directory %s: %s", folder,
-			strerror(errno));
+		return err_set(
+			err, -errno, "cannot make the directory %s: %s", folder, strerror(errno));
 	if (json_dump_file(record, file, JSON_COMPACT))
 		return err_set(err, -EIO, "cannot write %s", file);
 	return 0;

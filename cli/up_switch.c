@@ -42,10 +42,10 @@ up_switch_program(const char *given, char *path, size_t size)
 	return "patchbayd";
 }
 
-static void __attribute__((noreturn))
-run_daemon(const char *program, char *socket, const char *log)
+static void __attribute__((noreturn)) run_daemon(const char *program, char *socket, const char *log)
 {
-	char *argv[] = {(char *)(uintptr_t) "patchbayd", (char *)(uintptr_t) "--socket", socket, NULL};
+	char *argv[] = {
+		(char *)(uintptr_t) "patchbayd", (char *)(uintptr_t) "--socket", socket, NULL};
 	int out = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 	int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	sigset_t none;

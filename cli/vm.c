@@ -130,7 +130,8 @@ clean_up(const struct command *c, const char *name, struct err *err)
 	def = vm_dir_definition(&dir);
 	if (client_open(&client, c->socket, c->timeout_ms, NULL) == 0) {
 		json_array_foreach (json_object_get(def, "net"), i, net) {
-			json_t *params = json_pack("{s:o}", "name", json_sprintf("%s.%zu", name, i));
+			json_t *params =
+				json_pack("{s:o}", "name", json_sprintf("%s.%zu", name, i));
 
 			result = NULL;
 			if (json_object_get(net, "bridge"))
@@ -142,8 +143,8 @@ clean_up(const struct command *c, const char *name, struct err *err)
 	client_close(&client);
 	json_decref(def);
 	vm_dir_sweep(&dir);
-	return print(c, json_pack("{s:s, s:s}", "how", "kill", "text", "what was left is removed"),
-		err);
+	return print(
+		c, json_pack("{s:s, s:s}", "how", "kill", "text", "what was left is removed"), err);
 }
 
 int
@@ -151,8 +152,8 @@ vm_call_verb(const struct command *c, struct err *err)
 {
 	const json_t *wait = json_object_get(c->params, "wait");
 	bool stop = strcmp(c->verb->name, "stop") == 0, kill = strcmp(c->verb->name, "kill") == 0;
-	unsigned seconds =
-		json_is_integer(wait) ? (unsigned)json_integer_value(wait) : SUPERVISOR_STOP_SECONDS;
+	unsigned seconds = json_is_integer(wait) ? (unsigned)json_integer_value(wait)
+						 : SUPERVISOR_STOP_SECONDS;
 	json_t *result = NULL;
 	struct client client;
 	char method[64];
@@ -202,6 +203,7 @@ vm_log_verb(const struct command *c, struct err *err)
 	snprintf(path, sizeof(path), "%s/log/%s.console", runtime, name_of(c));
 	if (print_file(path) || old)
 		return EXIT_OK;
-	err_set(err, -errno, "there is no log of \"%s\": %s: %s", name_of(c), path, strerror(errno));
+	err_set(err, -errno, "there is no log of \"%s\": %s: %s", name_of(c), path,
+		strerror(errno));
 	return EXIT_FAILED;
 }

@@ -62,7 +62,9 @@ on_message(void *arg, const json_t *message)
 	if (failed) {
 		text = json_string_value(json_object_get(failed, "text"));
 		err_set(&run->error, (int)json_integer_value(json_object_get(failed, "code")), "%s",
-			run->interrupts ? "interrupted" : text ? text : "it could not be started");
+			run->interrupts ? "interrupted"
+			: text          ? text
+					: "it could not be started");
 		return true;
 	}
 	if (json_object_get(message, "running")) {
@@ -70,7 +72,8 @@ on_message(void *arg, const json_t *message)
 		if (!run->foreground)
 			return true;
 		if (terminal_raw())
-			say(run->name, "runs; Ctrl-] d leaves the console, Ctrl-] ? shows more keys");
+			say(run->name,
+				"runs; Ctrl-] d leaves the console, Ctrl-] ? shows more keys");
 	}
 	run->ended = json_incref(json_object_get(message, "ended"));
 	return run->ended != NULL;
@@ -296,7 +299,8 @@ vm_run_verb(const struct command *c, struct err *err)
 	}
 	r = read_definition(def, c, err);
 	if (r == 0 && c->json && !detach)
-		r = err_set(err, -EINVAL, "--json needs --detach: else standard output is the console");
+		r = err_set(
+			err, -EINVAL, "--json needs --detach: else standard output is the console");
 	if (r)
 		code = r == -EINVAL || r == -ERANGE ? EXIT_USAGE : EXIT_FAILED;
 	else
@@ -319,9 +323,8 @@ console_action(void *arg, enum escape_action action)
 {
 	struct client *client = arg;
 
-	send_json(client->fd,
-		json_pack("{s:s, s:i, s:s}", "jsonrpc", "2.0", "id", 1, "method",
-			action == ESCAPE_KILL ? "vm.kill" : "vm.stop"));
+	send_json(client->fd, json_pack("{s:s, s:i, s:s}", "jsonrpc", "2.0", "id", 1, "method",
+				      action == ESCAPE_KILL ? "vm.kill" : "vm.stop"));
 }
 
 static bool

@@ -105,8 +105,7 @@ client_typed(struct bufferevent *stream, void *arg)
 
 	/* Without a guest, or while it reads nothing, what is typed is lost: nobody waits. */
 	if (!guest ||
-		evbuffer_get_length(bufferevent_get_output(guest)) +
-				evbuffer_get_length(input) >
+		evbuffer_get_length(bufferevent_get_output(guest)) + evbuffer_get_length(input) >
 			CONSOLE_INPUT_MAX)
 		evbuffer_drain(input, evbuffer_get_length(input));
 	else

@@ -95,8 +95,7 @@ take_member(struct vm_definition *def, const struct document *document, json_t *
 	if (!key)
 		return key_unknown(&noun_vm, name, PORT_TYPE_UNSET, err);
 	if (key->type == VALUE_LIST)
-		return take_list(
-			def, document, key, json_object_get(members, name), folder, err);
+		return take_list(def, document, key, json_object_get(members, name), folder, err);
 	r = complete_path(members, key, folder, err);
 	return r ? r : schema_set(key, &def->vm, json_object_get(members, name), err);
 }
@@ -261,8 +260,7 @@ complete_net(struct vm_definition *def, unsigned i, struct err *err)
 		net->set.mac = definition_mac(def->vm.name, i);
 	for (unsigned j = 0; j < i; j++)
 		if (memcmp(&def->nets[j].set.mac, &net->set.mac, sizeof(struct mac)) == 0)
-			return err_set(
-				err, -EEXIST, "net %u and net %u have the same mac", j, i);
+			return err_set(err, -EEXIST, "net %u and net %u have the same mac", j, i);
 	if (net->set.socket[0]) {
 		memcpy(net->path, net->set.socket, sizeof(net->path));
 		return refuse_port_keys(&net->set, err);

@@ -17,7 +17,7 @@
 #define DEFINITION_FILE "vm.yaml" /* in a folder */
 
 struct definition_net {
-	struct net_settings set; /* mac: never zero in a complete definition */
+	struct net_settings set;     /* mac: never zero in a complete definition */
 	char port[CONFIG_NAME_SIZE]; /* its name on the switch, "vm1.0"; "" with a socket */
 	char path[CONFIG_PATH_SIZE]; /* of the vhost-user socket; the port's: vm_dir_open() */
 };

@@ -129,8 +129,8 @@ describe_end(struct qemu *q, int status, char *text, size_t size)
 	if (q->killed)
 		return;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_FOUND)
-		snprintf(text, size,
-			"QEMU is not installed (%s): apt-get install qemu-system-x86", words_of(q));
+		snprintf(text, size, "QEMU is not installed (%s): apt-get install qemu-system-x86",
+			words_of(q));
 	else if (WIFSIGNALED(status))
 		snprintf(text, size, "QEMU was ended by signal %d (%s)", WTERMSIG(status),
 			strsignal(WTERMSIG(status)));

@@ -117,8 +117,8 @@ read_head(const char *what, const char *path, uint8_t *head, ssize_t *size, uint
 	int r = 0;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		r = err_set(err, -errno, "cannot open the %s %.300s: %s", what, path,
-			strerror(errno));
+		r = err_set(
+			err, -errno, "cannot open the %s %.300s: %s", what, path, strerror(errno));
 	else if (!S_ISREG(st.st_mode))
 		r = err_set(err, -EINVAL, "the %s %.300s is not a regular file", what, path);
 	if (r == 0) {
@@ -138,9 +138,9 @@ refuse_kernel(const char *path, int r, struct err *err)
 	if (r == -ENODATA)
 		return err_set(err, r, "the kernel %.300s is truncated", path);
 	if (r == -ENOTSUP)
-		return err_set(err, r, "%.300s is not a 64-bit x86 kernel of Linux 3.8 or later", path);
-	return err_set(
-		err, r, "%.300s is not a kernel: neither a bzImage nor an ELF file", path);
+		return err_set(
+			err, r, "%.300s is not a 64-bit x86 kernel of Linux 3.8 or later", path);
+	return err_set(err, r, "%.300s is not a kernel: neither a bzImage nor an ELF file", path);
 }
 
 static unsigned long

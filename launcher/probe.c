@@ -27,7 +27,7 @@
 
 #define PORT 0xf4 /* the guest says here how far it is */
 
-#define PAGE_FLAGS   3    /* present, writable */
+#define PAGE_FLAGS   3 /* present, writable */
 #define LARGE_PAGE   0x80
 #define CR0_PE_NE_ET 0x31
 #define CR0_MP       0x2
@@ -97,10 +97,20 @@ fill_memory(uint8_t *memory)
 static int
 set_registers(int vcpu)
 {
-	struct kvm_segment code = {
-		.limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1};
-	struct kvm_segment data = {
-		.limit = 0xffffffff, .selector = 16, .type = 3, .present = 1, .s = 1, .db = 1, .g = 1};
+	struct kvm_segment code = {.limit = 0xffffffff,
+		.selector = 8,
+		.type = 11,
+		.present = 1,
+		.s = 1,
+		.l = 1,
+		.g = 1};
+	struct kvm_segment data = {.limit = 0xffffffff,
+		.selector = 16,
+		.type = 3,
+		.present = 1,
+		.s = 1,
+		.db = 1,
+		.g = 1};
 	struct kvm_regs regs = {.rip = CODE, .rsp = STACK_END, .rflags = 2, .rdi = DATA};
 	struct kvm_sregs sregs;
 
@@ -173,7 +183,8 @@ create_and_run(int kvm, struct probe_result *result)
 		return -ENOSYS;
 	vm = ioctl(kvm, KVM_CREATE_VM, 0);
 	size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-	memory = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory =
+		mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (vm < 0 || size < 0 || memory == MAP_FAILED)
 		return -errno;
 	fill_memory(memory);

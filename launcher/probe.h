@@ -28,8 +28,9 @@ enum probe_step {
 struct probe_result {
 	enum probe_step failed; /* PROBE_DONE = none */
 	int error;              /* negative errno of the system call that failed, or 0 */
-	uint32_t exit_reason;   /* of KVM_RUN, when the guest was left for another reason than its own */
-	uint32_t suberror;      /* with KVM_EXIT_INTERNAL_ERROR */
+	uint32_t
+		exit_reason; /* of KVM_RUN, when the guest was left for another reason than its own */
+	uint32_t suberror;   /* with KVM_EXIT_INTERNAL_ERROR */
 };
 
 /* Runs the guest in a process of its own, for PROBE_SECONDS at most.  Any thread. */

@@ -123,10 +123,8 @@ on_end(evutil_socket_t fd, short what, void *arg)
 static int
 watch(struct process *p)
 {
-	p->end_event =
-		event_new(p->start.loop, p->pidfd, EV_READ | EV_PERSIST, on_end, p);
-	p->said_event =
-		event_new(p->start.loop, p->said, EV_READ | EV_PERSIST, on_words, p);
+	p->end_event = event_new(p->start.loop, p->pidfd, EV_READ | EV_PERSIST, on_end, p);
+	p->said_event = event_new(p->start.loop, p->said, EV_READ | EV_PERSIST, on_words, p);
 	if (!p->end_event || !p->said_event || event_add(p->end_event, NULL) ||
 		event_add(p->said_event, NULL))
 		return -ENOMEM;

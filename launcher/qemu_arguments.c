@@ -19,8 +19,7 @@ struct words {
 	bool failed;
 };
 
-static void __attribute__((format(printf, 2, 3)))
-add(struct words *w, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) add(struct words *w, const char *format, ...)
 {
 	va_list args;
 
@@ -131,8 +130,8 @@ add_disk(struct words *w, const struct disk_settings *disk, unsigned i)
 	char *text, id[16];
 
 	snprintf(id, sizeof(id), "disk%u", i);
-	json = json_pack("{s:s, s:s, s:b, s:s, s:{s:s, s:s, s:s}}", "driver", "raw", "node-name", id,
-		"read-only", disk->ro, "discard", "unmap", "file", "driver",
+	json = json_pack("{s:s, s:s, s:b, s:s, s:{s:s, s:s, s:s}}", "driver", "raw", "node-name",
+		id, "read-only", disk->ro, "discard", "unmap", "file", "driver",
 		block ? "host_device" : "file", "filename", disk->file, "discard", "unmap");
 	text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	if (text)

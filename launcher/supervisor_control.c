@@ -174,8 +174,7 @@ on_connection(struct evconnlistener *listener, evutil_socket_t fd, struct sockad
 	int length, void *arg)
 {
 	struct control *control = arg;
-	struct client *c =
-		control->count < SUPERVISOR_CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	struct client *c = control->count < SUPERVISOR_CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
 	const struct lines_handler handler = {on_message, on_end, c};
 
 	if (!c) {
@@ -199,10 +198,8 @@ control_create(struct control **control, struct supervisor *s, struct err *err)
 {
 	struct control *c = calloc(1, sizeof(*c));
 	char path[PATH_MAX];
-	const struct unix_socket_options options = {.path = path,
-		.mode = 0600,
-		.owner = (uid_t)-1,
-		.group = (gid_t)-1};
+	const struct unix_socket_options options = {
+		.path = path, .mode = 0600, .owner = (uid_t)-1, .group = (gid_t)-1};
 	int r;
 
 	if (!c)

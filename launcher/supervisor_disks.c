@@ -27,8 +27,8 @@ check_disk(const struct disk_settings *disk, int fd, struct err *err)
 			"the disk %.300s is neither a regular file nor a block device", disk->file);
 	if (S_ISREG(st.st_mode) && (st.st_size == 0 || st.st_size % SECTOR))
 		return err_set(err, -EINVAL,
-			"the disk %.300s has %lld bytes: a raw image has a multiple of %d", disk->file,
-			(long long)st.st_size, SECTOR);
+			"the disk %.300s has %lld bytes: a raw image has a multiple of %d",
+			disk->file, (long long)st.st_size, SECTOR);
 	return 0;
 }
 

@@ -53,6 +53,19 @@ struct supervisor {
 
 void supervisor_stop(struct supervisor *s, unsigned seconds);
 void supervisor_kill(struct supervisor *s);
+/* It could not be started. */
+void supervisor_fail(struct supervisor *s, const struct err *err);
+/* The ports are there: waits for the sockets of other back ends, then starts the engine. */
+void supervisor_go_on(void *supervisor);
+void supervisor_on_ports(void *supervisor, const struct err *err);
+void supervisor_on_removed(void *supervisor);
+void supervisor_on_stop_timer(int fd, short what, void *supervisor);
+
+/* ---- supervisor_describe.c ---- */
+
+/* For the log, and for who started it. */
+void supervisor_note(struct supervisor *s, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 json_t *supervisor_describe(const struct supervisor *s); /* the row of `vm show` */
 json_t *supervisor_describe_end(const struct supervisor *s);
 

@@ -17,9 +17,9 @@
 #include "lib/unix_socket.h"
 #include "vhost/path_watch.h"
 
-#define ANSWER_SECONDS 10  /* longest wait for an answer */
-#define REMOVE_SECONDS 3   /* when nothing depends on it any more */
-#define RETRY_MIN_MS   10  /* patchbayd binds its socket before it listens */
+#define ANSWER_SECONDS 10 /* longest wait for an answer */
+#define REMOVE_SECONDS 3  /* when nothing depends on it any more */
+#define RETRY_MIN_MS   10 /* patchbayd binds its socket before it listens */
 #define RETRY_MAX_MS   500
 
 enum purpose { ADD, RESTORE, REMOVE };
@@ -57,8 +57,8 @@ definition_has_ports(const struct vm_definition *def)
 static json_t *
 request(const char *method, json_t *params)
 {
-	return json_pack(
-		"{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", 1, "method", method, "params", params);
+	return json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", 1, "method", method,
+		"params", params);
 }
 
 static void
@@ -73,8 +73,8 @@ plan_add(struct switch_ports *p, const struct definition_net *net)
 {
 	static const char *const same[] = {
 		"bridge", "queues", "mac", "mtu", "vlan_mode", "tag", "trunks", "profile"};
-	json_t *params = json_pack("{s:s, s:s, s:s}", "name", net->port, "type", "vhost-user", "path",
-		net->path);
+	json_t *params = json_pack(
+		"{s:s, s:s, s:s}", "name", net->port, "type", "vhost-user", "path", net->path);
 	const struct passwd *user = getpwuid(geteuid());
 
 	for (unsigned i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
@@ -256,7 +256,8 @@ on_answer(void *arg, json_t *message)
 	if (!json_object_get(message, "id"))
 		return;
 	if (error && p->purpose != REMOVE)
-		err_set(&err, -EREMOTEIO, "the switch: %s", text ? text : "refused without a reason");
+		err_set(&err, -EREMOTEIO, "the switch: %s",
+			text ? text : "refused without a reason");
 	json_array_remove(p->requests, 0);
 	if (p->showing && !err.code)
 		plan(p, json_object_get(json_object_get(message, "result"), "rows"), &err);
@@ -367,8 +368,8 @@ find_paths(struct switch_ports *p, const char *socket, struct err *err)
 		if (api_runtime_dir(dir, sizeof(dir)))
 			dir[0] = '\0';
 		n = snprintf(p->paths[0], sizeof(p->paths[0]), "%.80s/%s", dir, API_SOCKET_NAME);
-		snprintf(p->paths[1], sizeof(p->paths[1]), "%s/%s", API_SYSTEM_DIR,
-			API_SOCKET_NAME);
+		snprintf(
+			p->paths[1], sizeof(p->paths[1]), "%s/%s", API_SYSTEM_DIR, API_SOCKET_NAME);
 		p->path_count = 2;
 	}
 	if (n >= (int)sizeof(p->paths[0]))

@@ -44,8 +44,8 @@ bool terminal_raw(void);
 /* Undoes that.  Any number of times. */
 void terminal_restore(void);
 
-/* SIGINT, SIGTERM, SIGHUP and SIGQUIT make the descriptor readable from now on; it stays open, and is the
- * same for each call.  -errno. */
+/* SIGINT, SIGTERM, SIGHUP and SIGQUIT make the descriptor readable from now on; it stays open, and is
+ * the same for each call.  -errno. */
 int terminal_catch_signals(void);
 /* The signals that came since, at most one of each kind per call; 0 = none. */
 int terminal_signal(void);

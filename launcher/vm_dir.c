@@ -169,7 +169,8 @@ struct comparison {
 };
 
 static int
-compare_macs(const struct vm_definition *def, const char *other, const json_t *nets, struct err *err)
+compare_macs(
+	const struct vm_definition *def, const char *other, const json_t *nets, struct err *err)
 {
 	const json_t *net;
 	size_t i;
@@ -191,8 +192,8 @@ compare_macs(const struct vm_definition *def, const char *other, const json_t *n
 }
 
 static int
-compare_disks(const struct vm_definition *def, const char *other, const json_t *disks,
-	struct err *err)
+compare_disks(
+	const struct vm_definition *def, const char *other, const json_t *disks, struct err *err)
 {
 	const json_t *disk;
 	size_t i;
@@ -362,5 +363,6 @@ vm_dir_find(struct vm_dir *dir, const char *name, struct err *err)
 		return r;
 	if (access(dir->path, F_OK) == 0)
 		return 0;
-	return err_set(err, -ENOENT, "no virtual machine \"%s\" runs: see `patchbay vm list`", name);
+	return err_set(
+		err, -ENOENT, "no virtual machine \"%s\" runs: see `patchbay vm list`", name);
 }
