@@ -26,6 +26,7 @@
 	X(VHOST_USER, "vhost-user", "a virtual machine's network card, by a Unix socket")   \
 	X(TAP, "tap", "an interface of this host, made by patchbay and gone with the port") \
 	X(AFPACKET, "afpacket", "an interface of this host, shared with the kernel (slow)") \
+	X(AFXDP, "afxdp", "an interface of this host, shared with the kernel by XDP")       \
 	X(PCI, "pci", "a network card by its PCI address, taken from the kernel")           \
 	X(PCAP, "pcap", "frames read from a capture file, once, and written to one")        \
 	X(NULL, "null", "swallows what it is sent and sends nothing")
@@ -77,6 +78,9 @@ struct port_config {
 	/* kernel interfaces and files */
 	char dev[16];
 	char pci[16]; /* PCI address */
+	int xdp_mode; /* XDP_MODE_... */
+	struct vlan_set vlans;
+	int unattended; /* UNATTENDED_... */
 	char file[CONFIG_FILE_SIZE];
 	char write[CONFIG_FILE_SIZE];
 };
@@ -93,6 +97,8 @@ enum { PROFILE_DEFAULT, PROFILE_OPEN, PROFILE_VM, PROFILE_TENANT };
 enum { GUARD_DEFAULT, GUARD_NO, GUARD_YES }; /* default: as the profile says */
 enum { IP_LOCK_DEFAULT, IP_LOCK_OFF, IP_LOCK_LIST, IP_LOCK_DHCP };
 enum { MODE_SERVER, MODE_CLIENT };
+enum { XDP_MODE_AUTO, XDP_MODE_NATIVE_ONLY, XDP_MODE_GENERIC_ONLY };
+enum { UNATTENDED_DROP, UNATTENDED_PASS };
 
 /* A virtual machine, its network cards and its disks: launcher/definition.h. */
 #define CONFIG_VM_NETS_MAX  12

@@ -142,12 +142,14 @@ set_port(struct live *live, const struct port_config *config, struct err *err)
 {
 	struct live_port *p = live_port(live, config->name);
 	struct port_settings settings;
+	int rc;
 
 	port_resolve(config, bridge_number(live, config->bridge), &settings);
 	lease_apply(p, &settings);
-	if (datapath_port_set(p->port, &settings, err) < 0)
-		return err_prefix(err, "port \"%s\"", config->name);
-	return 0;
+	rc = datapath_port_set(p->port, &settings, err);
+	if (rc == 0 && p->type->set)
+		rc = p->type->set(p->port, config, err);
+	return rc < 0 ? err_prefix(err, "port \"%s\"", config->name) : 0;
 }
 
 /* ---- static addresses ---- */

@@ -252,6 +252,12 @@ check_port_keys(const struct port_config *p, const char **key, struct err *err)
 		return err_set(err, -EINVAL, "port \"%s\": out_burst is of use with out_rate only",
 			p->name);
 	}
+	if (vlan_set_has(&p->vlans, 0)) {
+		*key = "vlans";
+		return err_set(err, -EINVAL,
+			"port \"%s\": vlans=0 would take every untagged frame from the host: give 1..4094",
+			p->name);
+	}
 	if (mode != VLAN_DOT1Q_TUNNEL && !vlan_set_is_empty(&p->cvlans)) {
 		*key = "cvlans";
 		return err_set(err, -EINVAL,

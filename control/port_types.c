@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/port_afxdp.h"
 #include "control/port_types.h"
 #include "control/port_vhost_user.h"
 #include "datapath/port_eth.h"
@@ -117,6 +118,16 @@ static const struct port_kind types[] = {
 		},
 	ETH(TAP, "tap"),
 	ETH(AFPACKET, "afpacket"),
+	[PORT_TYPE_AFXDP] =
+		{
+			.name = "afxdp",
+			.profile = PROFILE_OPEN,
+			.create = port_afxdp_create,
+			.open = port_afxdp_open,
+			.set = port_afxdp_set,
+			.close = port_afxdp_close,
+			.status = port_afxdp_status,
+		},
 	ETH(PCI, "pci"),
 	ETH(PCAP, "pcap"),
 	ETH(NULL, "null"),

@@ -43,6 +43,8 @@ struct port_kind {
 	int (*create)(struct event_base *loop, const struct port_config *config, struct port **port,
 		struct err *err);
 	int (*open)(struct port *port, struct err *err);
+	/* Keys of the type's own that may change while it works; NULL: there are none. */
+	int (*set)(struct port *port, const struct port_config *config, struct err *err);
 	void (*close)(struct port *port);
 	void (*broken)(struct port *port, unsigned queue, unsigned reason);
 	void (*status)(const struct port *port, struct port_state *state);

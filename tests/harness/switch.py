@@ -59,13 +59,15 @@ class Rpc:
 class Switch:
     """One daemon.  folder/control.sock is its socket, folder/patchbayd.log its words."""
 
-    def __init__(self, folder, *arguments, keep=False, **popen):
-        """popen: further arguments of Process, such as user=, env= and prepare=."""
+    def __init__(self, folder, *arguments, keep=False, prefix=(), **popen):
+        """prefix: words before the daemon's own, such as setpriv and its arguments.
+        popen: further arguments of Process, such as user=, env= and prepare=."""
         self.folder = pathlib.Path(folder)
         self.socket = self.folder / "control.sock"
         self.log = self.folder / "patchbayd.log"
         self.arguments = [str(word) for word in arguments]
         self.keep = keep
+        self.prefix = list(prefix)
         self.popen = popen
         self.process = None
 
@@ -78,7 +80,7 @@ class Switch:
         return self
 
     def spawn(self):
-        self.process = Process([DAEMON, "--socket", self.socket, *self.arguments], self.log,
+        self.process = Process([*self.prefix, DAEMON, "--socket", self.socket, *self.arguments], self.log,
                                keep=self.keep, **self.popen)
 
     def wait_ready(self, seconds=START_SECONDS):

@@ -29,15 +29,18 @@ def frame(destination, source, payload=b"", protocol=TEST_PROTOCOL, vlan=None):
 class Wire:
     """Interfaces NAME (for the switch) and NAMEx (for the test)."""
 
-    def __init__(self, name, mtu=1500):
+    def __init__(self, name, mtu=1500, queues=1):
         self.name = name
         self.far = name + "x"
-        run("ip", "link", "add", self.name, "mtu", mtu, "type", "veth", "peer", "name", self.far,
-            "mtu", mtu)
+        shape = ["mtu", mtu, "numtxqueues", queues, "numrxqueues", queues]
+        run("ip", "link", "add", self.name, *shape, "type", "veth", "peer", "name", self.far,
+            *shape)
         for interface in (self.name, self.far):
             # The kernel's own neighbour discovery would be traffic that nobody sent.
             with open(f"/proc/sys/net/ipv6/conf/{interface}/disable_ipv6", "w") as file:
                 file.write("1")
+            if queues > 1:
+                run("ethtool", "-L", interface, "rx", queues, "tx", queues)
             run("ip", "link", "set", interface, "up")
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
