@@ -44,6 +44,8 @@ struct bridge_config {
 	uint32_t capacity; /* MAC table entries */
 	bool forward_bpdu;
 	struct vlan_set flood_vlans;
+	uint32_t mac_moves; /* 0 = no limit */
+	bool loop_guard;
 };
 
 struct port_config {
@@ -69,7 +71,7 @@ struct port_config {
 	uint32_t mac_limit;                                       /* 0 = the profile's */
 	uint32_t storm;                                           /* frames/s; 0 = the profile's */
 	uint32_t storm_broadcast, storm_multicast, storm_unknown; /* 0 = storm */
-	bool learning;
+	bool learning, sticky;
 	/* vhost-user */
 	char path[CONFIG_PATH_SIZE];
 	int mode; /* MODE_SERVER, MODE_CLIENT */

@@ -36,6 +36,10 @@ static const struct key bridge_keys[] = {
 		"forward frames to the reserved addresses 01:80:c2:00:00:0x (BPDUs, LACP, LLDP)"),
 	BRIDGE(flood_vlans, VALUE_VLANS, KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
 		"VLANs in which frames go to every port and no address is learnt"),
+	BRIDGE(mac_moves, VALUE_U32, KEY_SET, 0, 1000, NULL, "10", "moves/s", NULL,
+		"an address that changes its port more often stays where it was for 10 s; 0 = it never does"),
+	BRIDGE(loop_guard, VALUE_BOOL, KEY_SET, 0, 0, NULL, "no", NULL, NULL,
+		"send probe frames out of every port, and block a port by which they come back"),
 };
 
 static const struct key port_keys[] = {
@@ -130,6 +134,8 @@ static const struct key port_keys[] = {
 		"most frames to unknown addresses taken from the port; not given: storm"),
 	PORT(learning, VALUE_BOOL, KEY_SET, 0, 0, NULL, "yes", NULL, NULL,
 		"learn the addresses of what comes from the port"),
+	PORT(sticky, VALUE_BOOL, KEY_SET, 0, 0, NULL, "no", NULL, NULL,
+		"addresses learnt from the port are kept until they are flushed, and stay behind it"),
 	PORT(socket_owner, VALUE_STRING, 0, 0, 0, NULL, NULL, NULL, "vhost-user",
 		"user that owns the socket (server mode)"),
 	PORT(socket_group, VALUE_STRING, 0, 0, 0, NULL, NULL, NULL, "vhost-user",

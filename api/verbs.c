@@ -20,8 +20,8 @@
  *	name, type, bridge, ...		all keys that apply to the type and are set or have a default
  *	vlan_mode	the mode in force, never absent (port_config_vlan_mode)
  *	profile		the profile in force: "open" or "vm"
- *	link		"up": frames pass; "down"
- *	reason		why it is down, a sentence ("waiting for a connection"); absent when up
+ *	link		"up": frames pass; "down"; "blocked" for a while by the loop guard
+ *	reason		why it is not up, a sentence ("waiting for a connection"); absent when up
  *	mac, mtu	those of the other end where it has its own and none was given
  *	mac_limit, mac_lock	in force
  *	storm_broadcast, storm_multicast, storm_unknown		in force; 0 = no limit
@@ -54,7 +54,7 @@
  * fdb.show {bridge?, port?, vlan?, mac?, limit?} -> {"rows": [{
  *	bridge, vlan (0 = none), mac, port, type "static"|"learnt", age (s since last seen; learnt)
  * }], "truncated": true when there are more than the limit}
- * fdb.flush {bridge?, port?, vlan?, static} -> {"flushed": count}
+ * fdb.flush {bridge?, port?, vlan?, mac?, static} -> {"flushed": count}
  *
  * worker.show -> {"time_ns", "rows": [{
  *	worker		number
@@ -252,6 +252,7 @@ static const struct param fdb_flush_params[] = {
 	{"bridge", VALUE_NAME, 0, 0, NULL, "of this bridge only", true, false},
 	{"port", VALUE_NAME, 0, 0, NULL, "behind this port only", false, false},
 	{"vlan", VALUE_U32, 0, 4094, NULL, "in this VLAN only; 0 = no VLAN", false, false},
+	{"mac", VALUE_MAC, 0, 0, NULL, "this address only", false, false},
 	{"static", VALUE_BOOL, 0, 0, NULL, "static addresses too", false, false},
 	END,
 };

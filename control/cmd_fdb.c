@@ -189,7 +189,9 @@ fdb_show(struct state *state, const json_t *params, struct err *err)
 static unsigned
 flush_tables(struct state *state, const struct selection *selection)
 {
-	struct fdb_filter filter = {.port = selection->port, .vlan = selection->vlan};
+	struct fdb_filter filter = {.port = selection->port,
+		.vlan = selection->vlan,
+		.mac = selection->by_mac ? fdb_make_key(selection->mac.b, 0) : 0};
 	unsigned flushed = 0;
 
 	for (unsigned i = 0; i < BRIDGE_MAX; i++) {
@@ -219,7 +221,9 @@ flush_statics(
 
 		if ((selection->bridge && strcmp(f->bridge, selection->bridge->name) != 0) ||
 			(port && strcmp(f->port, port) != 0) ||
-			(selection->vlan >= 0 && f->vlan != (uint32_t)selection->vlan))
+			(selection->vlan >= 0 && f->vlan != (uint32_t)selection->vlan) ||
+			(selection->by_mac &&
+				memcmp(&selection->mac, &f->mac, sizeof(f->mac)) != 0))
 			wanted.fdb[kept++] = *f;
 	}
 	wanted.fdb_count = kept;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "control/command.h"
+#include "control/loop_guard.h"
 #include "control/port_types.h"
 #include "lib/parse.h"
 
@@ -97,7 +98,9 @@ add_state(json_t *row, const struct live_port *p)
 
 	p->type->status(p->port, &state);
 	json_object_set_new(row, "link", json_string(state.up ? "up" : "down"));
-	if (!state.up && state.reason[0])
+	if (loop_guard_reason(p->port, state.reason, sizeof(state.reason)))
+		json_object_set_new(row, "link", json_string("blocked"));
+	if (state.reason[0])
 		json_object_set_new(row, "reason", json_string(state.reason));
 	json_object_set_new(row, "queues_used", json_integer(state.up ? state.queues : 0));
 	if (!mac_is_zero(&state.mac) && !json_object_get(row, "mac"))

@@ -30,6 +30,9 @@
 #define EVENT_LIST(X)                                                                         \
 	X(LEASE_REFUSED, WARNING, "a DHCP server gave a port an address that it cannot have") \
 	X(PORT_BLOCKED, WARNING, "a port takes no part in its bridge for a while: a loop")    \
+	X(MAC_PINNED, WARNING,                                                                \
+		"an address changes its port too often; it stays where it was for a while")   \
+	X(MAC_STUCK, WARNING, "an address of a sticky port was heard on another port")        \
 	X(PORT_UNBLOCKED, INFO, "a port that was blocked takes part again")
 
 enum event_type {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control/live.h"
+#include "control/loop_guard.h"
 #include "control/port_types.h"
 #include "lib/log.h"
 
@@ -48,6 +49,8 @@ resolve_bridge(const struct bridge_config *config, struct bridge_settings *setti
 		.ageing_s = config->ageing,
 		.forward_bpdu = config->forward_bpdu,
 		.flood_vlans = config->flood_vlans,
+		.mac_moves = config->mac_moves,
+		.loop_guard = config->loop_guard,
 	};
 }
 
@@ -64,6 +67,7 @@ add_bridge(struct live *live, const struct bridge_config *config, struct err *er
 		return err_prefix(err, "bridge \"%s\"", config->name);
 	live->bridges[number].bridge = number;
 	memcpy(live->bridges[number].name, config->name, sizeof(config->name));
+	loop_guard_set(number, config->loop_guard);
 	return 0;
 }
 
@@ -75,6 +79,7 @@ set_bridge(struct live *live, const struct bridge_config *config, struct err *er
 	resolve_bridge(config, &settings);
 	if (datapath_bridge_set((unsigned)bridge_number(live, config->name), &settings, err) < 0)
 		return err_prefix(err, "bridge \"%s\"", config->name);
+	loop_guard_set((unsigned)bridge_number(live, config->name), config->loop_guard);
 	return 0;
 }
 
@@ -87,6 +92,7 @@ del_bridge(struct live *live, const struct bridge_config *config, struct err *er
 	if (rc < 0)
 		return err_set(err, rc, "bridge \"%s\" cannot be deleted: %s", config->name,
 			strerror(-rc));
+	loop_guard_set(b->bridge, false);
 	memset(b, 0, sizeof(*b));
 	return 0;
 }
@@ -98,6 +104,7 @@ end_port(struct live_port *p)
 {
 	struct port *port = p->port;
 
+	loop_guard_forget(port);
 	if (p->type->close)
 		p->type->close(port);
 	datapath_port_del(port);
@@ -299,6 +306,7 @@ live_create(struct live **live, struct event_base *loop)
 	(*live)->loop = loop;
 	listener = *live;
 	datapath_on_broken(on_broken);
+	loop_guard_start(*live);
 	return lease_start(*live);
 }
 
@@ -317,6 +325,7 @@ live_destroy(struct live *live)
 	}
 	lease_stop(live);
 	datapath_on_broken(NULL);
+	loop_guard_start(NULL);
 	listener = NULL;
 	free(live);
 }

@@ -18,6 +18,7 @@
 #include "control/command.h"
 #include "control/cpu.h"
 #include "control/giver.h"
+#include "control/loop_guard.h"
 #include "control/notify.h"
 #include "control/options.h"
 #include "control/server.h"
@@ -85,6 +86,7 @@ handle_second(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	datapath_tick();
+	loop_guard_tick();
 }
 
 static int

@@ -218,6 +218,7 @@ port_resolve(const struct port_config *config, int bridge, struct port_settings 
 		.out_rate = {config->out_rate, config->out_burst, (uint32_t)config->out_rate_pps},
 		.mac_limit = config->mac_limit ? config->mac_limit : profile->mac_limit,
 		.no_learning = !config->learning,
+		.sticky = config->sticky,
 	};
 	resolve_storm(config, profile->storm_pps, settings->storm_pps);
 	settings->addresses.count = config->ips.count;

@@ -14,7 +14,7 @@
  *        refused is neither learnt nor sent.
  *   Out: once per burst and destination, on the worker of the sender, before frames are cut for a
  *        receiver without offloads.  data is in the form in which it leaves.  w->source is the port
- *        that the burst came from.
+ *        that the burst came from.  Frames that the control thread sends are not checked.
  *
  * Two workers may run the same check for one port at the same time: state that it changes is atomic
  * or the worker's own.  A check looks at private bytes only (f->data, f->head_len; datapath/frame.h).
@@ -26,6 +26,7 @@
 
 /* X(identifier, function): a new check is a row here and its function. */
 #define CHECK_IN_LIST(X)   \
+	X(PROBE, probe_in) \
 	X(GUARD, guard_in) \
 	X(POLICE, police_in)
 

@@ -15,6 +15,7 @@
 #include <rte_malloc.h>
 
 #include "datapath/env.h"
+#include "datapath/probe.h"
 #include "datapath/topology.h"
 #include "datapath/worker.h"
 #include "lib/clock.h"
@@ -150,6 +151,11 @@ datapath_start(const struct datapath_options *options, struct err *err)
 	r = start_grace(err);
 	if (r)
 		goto fail;
+	r = probe_start();
+	if (r) {
+		err_set(err, r, "the kernel gives no random bytes");
+		goto fail;
+	}
 	datapath.tsc_hz = rte_get_tsc_hz();
 	memset(&datapath.sightings, 0, sizeof(datapath.sightings));
 	datapath.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -53,6 +53,8 @@ struct bridge_settings {
 	uint32_t ageing_s;           /* 0 = never */
 	bool forward_bpdu;           /* IEEE 802.1D reserved addresses are forwarded */
 	struct vlan_set flood_vlans; /* VLANs that flood instead of learning */
+	bool loop_guard;             /* probes that come back are shown to the control thread */
+	uint32_t mac_moves;          /* of one address in a second before it is pinned; 0 = any */
 };
 
 int datapath_bridge_add(const struct bridge_settings *settings, unsigned *bridge, struct err *err);
@@ -109,6 +111,7 @@ struct port_settings {
 	struct mac mac;
 	struct mac_list macs;
 	uint32_t mac_limit;                /* most learnt addresses; UINT32_MAX = no limit */
+	bool sticky;                       /* addresses learnt here neither age nor move */
 	bool no_learning;                  /* addresses of frames received here are not learnt */
 	uint32_t storm_pps[STORM_CLASSES]; /* received, by enum storm_class; 0 = no limit */
 	bool ip_lock; /* IP, ARP and neighbour discovery from these addresses only */
@@ -128,6 +131,17 @@ void datapath_port_del(struct port *port);
 int datapath_port_bridge(const struct port *port);
 /* Contract step 3; fd -1 ends it.  The datapath never reads or closes fd. */
 int datapath_port_watch(struct port *port, unsigned queue, int fd);
+/*
+ * A blocked port receives and sends nothing, as one without a bridge; it stays blocked until told
+ * otherwise, whatever datapath_port_set() does.  -ENOMEM: nothing was changed.
+ */
+int datapath_port_block(struct port *port, bool blocked);
+/* A number that no other port ever had; a later port's is higher. */
+uint32_t datapath_port_generation(const struct port *port);
+/* The port that has this index and generation; NULL when it is gone. */
+struct port *datapath_port_find(unsigned index, uint32_t generation);
+/* The VLAN of untagged frames from there, of those that it carries the lowest if there is none. */
+unsigned datapath_port_vlan(const struct port *port);
 /* A guest that went away takes its learnt addresses along. */
 void datapath_port_flush(struct port *port);
 /*
@@ -181,6 +195,19 @@ void datapath_report_broken(struct port *port, unsigned queue, unsigned reason);
 /* Called on the control thread from datapath_dispatch(). */
 typedef void (*datapath_broken_cb)(struct port *port, unsigned queue, unsigned reason);
 void datapath_on_broken(datapath_broken_cb callback);
+
+/* An address was heard where it may not go. */
+struct mac_report {
+	bool pinned; /* it moves too often, and stays at home for a while; else home is sticky */
+	unsigned bridge;
+	struct mac mac;
+	uint16_t vlan;
+	struct port *home, *seen;
+};
+
+/* Called on the control thread from datapath_dispatch(). */
+typedef void (*datapath_mac_cb)(const struct mac_report *report);
+void datapath_on_mac(datapath_mac_cb callback);
 
 /*
  * The event loop calls datapath_dispatch() when this descriptor is readable (workers signal it when

@@ -132,7 +132,7 @@ deliver_list(struct worker *w, const struct snapshot_port *out, struct frame_lis
 		list->count = 0;
 		return;
 	}
-	if (UNLIKELY(out->out_checks))
+	if (UNLIKELY(out->out_checks) && w->source)
 		deliver_checked(w, out, list);
 	for (unsigned k = 0; k < list->count; k++) {
 		unsigned i = list->index[k];

@@ -32,6 +32,8 @@
 	X(HAIRPIN, IN, "the destination is behind the port it came from")                      \
 	X(NO_MEMBER, IN, "no other port of the bridge carries this VLAN")                      \
 	X(DETACHED, IN, "the port belongs to no bridge")                                       \
+	X(BLOCKED, IN, "the port is blocked for a while because of a loop")                    \
+	X(PROBE, IN, "a probe frame of the loop guard that came back")                         \
 	X(PORT_DOWN, OUT, "the destination port is down")                                      \
 	X(ISOLATED, OUT, "source and destination are isolated ports")                          \
 	X(RATE_OUT, OUT, "over the rate at which the port may receive")                        \

@@ -106,6 +106,19 @@ fdb_set_port_limit(struct fdb *fdb, unsigned port, uint32_t limit)
 		fdb_evict_from(fdb, port);
 }
 
+void
+fdb_set_port_sticky(struct fdb *fdb, unsigned port, bool sticky)
+{
+	if (port < PORT_MAX)
+		fdb->writer->sticky[port] = sticky;
+}
+
+void
+fdb_set_move_limit(struct fdb *fdb, uint32_t limit)
+{
+	fdb->writer->moves.limit = limit;
+}
+
 static struct fdb_entry *
 find(struct fdb *fdb, fdb_key key)
 {
@@ -126,13 +139,31 @@ static enum fdb_result
 learn_known(struct fdb *fdb, struct fdb_entry *e, unsigned port, uint32_t now_s)
 {
 	struct fdb_writer *w = fdb->writer;
+	unsigned old = fdb_entry_port(e), home = old;
+	fdb_key key = fdb_entry_key(e);
 
-	if (fdb_entry_port(e) == port) {
+	if (old == port) {
 		fdb_touch(e, now_s);
 		return FDB_REFRESHED;
 	}
-	if (!w->limits[port])
+	if (w->sticky[old]) {
+		w->counts.refused++;
+		return FDB_STUCK;
+	}
+	if (!w->limits[port] || (w->sticky[port] && fdb_learnt(fdb, port) >= w->limits[port]))
 		return refuse(fdb);
+	switch (fdb_move_judge(&w->moves, key, fdb_hash(fdb, key), old, now_s, &home)) {
+	case FDB_MOVE_PINS:
+		w->moves.away = (uint16_t)(port != home ? port : old);
+		if (home != old && fdb_learnt(fdb, home) < w->limits[home])
+			fdb_relist(fdb, e, home, FDB_KIND_LEARNT);
+		w->counts.refused++;
+		return FDB_PINNED;
+	case FDB_MOVE_PINNED:
+		return refuse(fdb);
+	case FDB_MOVE_FINE:
+		break;
+	}
 	if (fdb_learnt(fdb, port) >= w->limits[port])
 		fdb_evict_from(fdb, port);
 	fdb_touch(e, now_s);
@@ -160,6 +191,8 @@ fdb_learn(struct fdb *fdb, fdb_key key, unsigned port, uint32_t now_s)
 		return refuse(fdb);
 
 	share_full = fdb_learnt(fdb, port) >= w->limits[port];
+	if (share_full && w->sticky[port])
+		return refuse(fdb);
 	e = fdb_free_slot(fdb, key);
 	if (!e)
 		e = fdb_evict_near(fdb, key, fdb_learnt(fdb, port), share_full ? (int)port : -1);
@@ -198,6 +231,20 @@ fdb_add_static(struct fdb *fdb, fdb_key key, unsigned port)
 		return -ENOSPC;
 	fdb_fill(fdb, e, key, port, FDB_KIND_STATIC, 0);
 	return 0;
+}
+
+unsigned
+fdb_port_of(struct fdb *fdb, fdb_key key)
+{
+	const struct fdb_entry *e = key ? find(fdb, key) : NULL;
+
+	return e ? fdb_entry_port(e) : FDB_PORT_NONE;
+}
+
+unsigned
+fdb_pinned_away(const struct fdb *fdb)
+{
+	return fdb->writer->moves.away;
 }
 
 int

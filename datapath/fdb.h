@@ -18,7 +18,8 @@
  * Where both buckets of a new address are full, only their entries can be displaced; when they all
  * belong to ports that hold fewer than its own, the new address is refused.  "Oldest" is exact
  * among the entries of a bucket, and elsewhere the least recently seen of FDB_SAMPLE candidates at
- * the front of the port's list.  Static entries are never displaced, aged or moved.
+ * the front of the port's list.  Static entries are never displaced, aged or moved, and neither are
+ * the learnt ones of a sticky port: where such a port's share is full, new addresses are refused.
  */
 #ifndef DATAPATH_FDB_H
 #define DATAPATH_FDB_H
@@ -39,6 +40,7 @@
 #define FDB_AGEING_DEFAULT_S 300
 #define FDB_PORT_NONE        0xffff
 #define FDB_SAMPLE           8
+#define FDB_PIN_S            10 /* an address that moved too often stays for this long */
 
 /* MAC address in the upper 48 bits, VLAN in the lower 12; 0 is never a valid key. */
 typedef uint64_t fdb_key;
@@ -167,7 +169,9 @@ enum fdb_result {
 	FDB_REFRESHED, /* was there already, on this port */
 	FDB_MOVED,     /* was on another port */
 	FDB_REPLACED,  /* new, and another address was displaced for it */
-	FDB_REFUSED,   /* static elsewhere, the port's share is zero, or no room that it may take */
+	FDB_PINNED,    /* moves too often: back where it was, to stay for FDB_PIN_S */
+	FDB_STUCK,     /* is behind a sticky port and stays there */
+	FDB_REFUSED,   /* static or pinned elsewhere, share zero or full, or no room it may take */
 };
 
 struct fdb_counts {
@@ -192,6 +196,12 @@ void fdb_destroy(struct fdb *fdb);
 /* Most learnt addresses of a port; UINT32_MAX (the default) = no limit.  Displaces the surplus. */
 void fdb_set_port_limit(struct fdb *fdb, unsigned port, uint32_t limit);
 
+/* Addresses learnt from the port stay there until they are flushed. */
+void fdb_set_port_sticky(struct fdb *fdb, unsigned port, bool sticky);
+
+/* Most moves of one address in a second; 0 (the default) = any number (datapath/fdb_moves.h). */
+void fdb_set_move_limit(struct fdb *fdb, uint32_t limit);
+
 /* port < PORT_MAX; the key's address neither zero nor a group. */
 enum fdb_result fdb_learn(struct fdb *fdb, fdb_key key, unsigned port, uint32_t now_s);
 /*
@@ -199,13 +209,18 @@ enum fdb_result fdb_learn(struct fdb *fdb, fdb_key key, unsigned port, uint32_t 
  * -ENOSPC when no room can be made, -EINVAL for a zero key or a port out of range.
  */
 int fdb_add_static(struct fdb *fdb, fdb_key key, unsigned port);
+/* The port of an address, static or learnt; FDB_PORT_NONE when it is not known. */
+unsigned fdb_port_of(struct fdb *fdb, fdb_key key);
+/* After FDB_PINNED: the port that the address moved away to. */
+unsigned fdb_pinned_away(const struct fdb *fdb);
 /* -ENOENT. */
 int fdb_del(struct fdb *fdb, fdb_key key);
 
 /* What a flush takes; the zero value with port = vlan = -1 takes every learnt address. */
 struct fdb_filter {
-	int port; /* -1 = any */
-	int vlan; /* -1 = any */
+	int port;     /* -1 = any */
+	int vlan;     /* -1 = any */
+	uint64_t mac; /* 0 = any; else a key of the address, whatever its VLAN */
 	bool statics_also;
 };
 unsigned fdb_flush(struct fdb *fdb, const struct fdb_filter *filter);

@@ -21,7 +21,7 @@ next_bucket(const struct fdb *fdb, uint64_t *at, uint64_t end)
 }
 
 static unsigned
-flush_list(struct fdb *fdb, unsigned port, enum fdb_kind kind, int vlan)
+flush_list(struct fdb *fdb, unsigned port, enum fdb_kind kind, const struct fdb_filter *filter)
 {
 	uint32_t slot = fdb->writer->lists[port][kind].head;
 	unsigned gone = 0;
@@ -30,7 +30,10 @@ flush_list(struct fdb *fdb, unsigned port, enum fdb_kind kind, int vlan)
 		uint32_t next = fdb->writer->links[slot].next;
 		struct fdb_entry *e = fdb_slot_entry(fdb, slot);
 
-		if (vlan < 0 || (fdb_entry_key(e) & 0xfff) == (unsigned)vlan) {
+		fdb_key key = fdb_entry_key(e);
+
+		if ((filter->vlan < 0 || (key & 0xfff) == (unsigned)filter->vlan) &&
+			(!filter->mac || key >> 16 == filter->mac >> 16)) {
 			fdb_clear(fdb, e);
 			gone++;
 		}
@@ -44,12 +47,13 @@ fdb_flush(struct fdb *fdb, const struct fdb_filter *filter)
 {
 	unsigned gone = 0;
 
+	fdb_moves_forget(&fdb->writer->moves, filter->port);
 	for (unsigned port = 0; port < fdb->writer->ports_end; port++) {
 		if (filter->port >= 0 && port != (unsigned)filter->port)
 			continue;
-		gone += flush_list(fdb, port, FDB_KIND_LEARNT, filter->vlan);
+		gone += flush_list(fdb, port, FDB_KIND_LEARNT, filter);
 		if (filter->statics_also)
-			gone += flush_list(fdb, port, FDB_KIND_STATIC, filter->vlan);
+			gone += flush_list(fdb, port, FDB_KIND_STATIC, filter);
 	}
 	return gone;
 }
@@ -64,7 +68,7 @@ age_range(struct fdb *fdb, uint64_t at, uint64_t end, uint32_t now_s, uint32_t a
 		for (unsigned i = 0; i < FDB_BUCKET_ENTRIES; i++) {
 			struct fdb_entry *e = &bucket->entries[i];
 
-			if (!fdb_entry_key(e) || fdb_entry_kind(e) == FDB_KIND_STATIC)
+			if (!fdb_entry_key(e) || !fdb_entry_may_go(fdb, e))
 				continue;
 			if (fdb_entry_age(e, now_s) < ageing_s)
 				continue;
@@ -156,8 +160,11 @@ fdb_copy(struct fdb *to, const struct fdb *from)
 	const struct fdb_counts *old = &from->writer->counts;
 	struct fdb_counts *counts = &to->writer->counts;
 
-	for (unsigned port = 0; port < PORT_MAX; port++)
+	for (unsigned port = 0; port < PORT_MAX; port++) {
 		to->writer->limits[port] = from->writer->limits[port];
+		to->writer->sticky[port] = from->writer->sticky[port];
+	}
+	to->writer->moves = from->writer->moves;
 	copy_kind(to, from, FDB_KIND_STATIC);
 	copy_kind(to, from, FDB_KIND_LEARNT);
 

@@ -178,13 +178,15 @@ fdb_evict_from(struct fdb *fdb, unsigned port)
 bool
 fdb_evict_any(struct fdb *fdb, unsigned port)
 {
+	const struct fdb_writer *w = fdb->writer;
 	unsigned most = port;
 
-	for (unsigned i = 0; i < fdb->writer->ports_end; i++) {
-		if (fdb_learnt(fdb, i) > fdb_learnt(fdb, most))
+	for (unsigned i = 0; i < w->ports_end; i++) {
+		if (!w->sticky[i] &&
+			(w->sticky[most] || fdb_learnt(fdb, i) > fdb_learnt(fdb, most)))
 			most = i;
 	}
-	if (!fdb_learnt(fdb, most))
+	if (!fdb_learnt(fdb, most) || w->sticky[most])
 		return false;
 	fdb_evict_from(fdb, most);
 	return true;
@@ -213,7 +215,7 @@ fdb_evict_near(struct fdb *fdb, fdb_key key, uint32_t least, int only)
 		struct fdb_entry *e =
 			&buckets[i / FDB_BUCKET_ENTRIES]->entries[i % FDB_BUCKET_ENTRIES];
 
-		if (!fdb_entry_key(e) || fdb_entry_kind(e) == FDB_KIND_STATIC)
+		if (!fdb_entry_key(e) || !fdb_entry_may_go(fdb, e))
 			continue;
 		if (only >= 0 && fdb_entry_port(e) != (unsigned)only)
 			continue;

@@ -13,6 +13,7 @@
 #define DATAPATH_FDB_WRITER_H
 
 #include "datapath/fdb.h"
+#include "datapath/fdb_moves.h"
 
 #define FDB_GROUP_BUCKETS 64 /* 4 KiB */
 
@@ -39,7 +40,9 @@ struct fdb_writer {
 	fdb_changed_cb changed; /* NULL = nobody asks */
 	void *changed_arg;
 	uint32_t limits[PORT_MAX];
+	bool sticky[PORT_MAX];
 	struct fdb_list lists[PORT_MAX][FDB_KINDS];
+	struct fdb_moves moves;
 };
 
 static inline struct fdb_entry *
@@ -109,6 +112,13 @@ void fdb_clear(struct fdb *fdb, struct fdb_entry *e);
 void fdb_relist(struct fdb *fdb, struct fdb_entry *e, unsigned port, enum fdb_kind kind);
 /* Displaces a learnt address of the port: see FDB_SAMPLE.  The port must have one. */
 void fdb_evict_from(struct fdb *fdb, unsigned port);
+/* May this entry go to make room for another? */
+static inline bool
+fdb_entry_may_go(const struct fdb *fdb, const struct fdb_entry *e)
+{
+	return fdb_entry_kind(e) == FDB_KIND_LEARNT && !fdb->writer->sticky[fdb_entry_port(e)];
+}
+
 /* Displaces one of the port with most learnt addresses, `port` when no other has more. */
 bool fdb_evict_any(struct fdb *fdb, unsigned port);
 /*

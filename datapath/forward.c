@@ -49,7 +49,7 @@ forward_decide(struct worker *w, const struct snapshot_port *in, struct port_cou
 	if (LIKELY(in->bridge != NULL))
 		decide_burst(w, in, counters);
 	else
-		counters->drops[DROP_DETACHED] += burst->count;
+		counters->drops[in->blocked ? DROP_BLOCKED : DROP_DETACHED] += burst->count;
 }
 
 unsigned
@@ -122,6 +122,7 @@ send_out(struct worker *w, const struct snapshot_port *out, struct frame *f, uin
 {
 	struct frame_list *list = &w->lists[out->port->index];
 
+	w->source = NULL;
 	f->vlan = vlan;
 	f->tag_type = out->vlan_mode == VLAN_DOT1Q_TUNNEL ? out->qinq_ethtype : ETHERTYPE_VLAN;
 	if (!out->bridge || !classify_sends(out, f))

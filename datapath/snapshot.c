@@ -87,6 +87,8 @@ describe_checks(struct snapshot_port *p)
 {
 	if (p->ip_lock || p->dhcp_guard || p->ra_guard)
 		p->in_checks |= CHECK_IN_GUARD;
+	if (p->bridge && p->bridge->loop_guard)
+		p->in_checks |= CHECK_IN_PROBE;
 	if (p->in_rate.limit_bytes || p->in_rate.limit_packets)
 		p->in_checks |= CHECK_IN_POLICE;
 	if (p->isolated)
@@ -120,7 +122,8 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	const struct port_settings *set = &slot->settings;
 
 	p->port = slot->port;
-	p->bridge = set->bridge >= 0 ? &s->bridges[set->bridge] : NULL;
+	p->bridge = set->bridge >= 0 && !slot->blocked ? &s->bridges[set->bridge] : NULL;
+	p->blocked = slot->blocked;
 	p->generation = slot->generation;
 	p->vlan_mode = (uint8_t)set->vlan_mode;
 	p->priority_tags = (uint8_t)set->priority_tags;
@@ -153,6 +156,12 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	return 0;
 }
 
+static bool
+is_member(const struct port_slot *slot, unsigned bridge)
+{
+	return slot->port && !slot->blocked && slot->settings.bridge == (int)bridge;
+}
+
 static int
 describe_bridge(const struct topology *t, struct snapshot_bridge *b, unsigned index)
 {
@@ -162,16 +171,17 @@ describe_bridge(const struct topology *t, struct snapshot_bridge *b, unsigned in
 	b->number = index;
 	b->fdb = slot->fdb;
 	b->forward_bpdu = slot->settings.forward_bpdu;
+	b->loop_guard = slot->settings.loop_guard;
 	b->flood_vlans = slot->settings.flood_vlans;
 	b->has_flood_vlans = !vlan_set_is_empty(&b->flood_vlans);
 	for (unsigned p = 0; p < PORT_MAX; p++)
-		b->member_count += t->ports[p].port && t->ports[p].settings.bridge == (int)index;
+		b->member_count += is_member(&t->ports[p], index);
 	members = calloc(b->member_count + 1u, sizeof(*members));
 	if (!members)
 		return -ENOMEM;
 	b->members = members;
 	for (unsigned p = 0; p < PORT_MAX; p++)
-		if (t->ports[p].port && t->ports[p].settings.bridge == (int)index)
+		if (is_member(&t->ports[p], index))
 			*members++ = (uint16_t)p;
 	return 0;
 }

@@ -18,6 +18,7 @@ struct snapshot_bridge {
 	unsigned number;
 	struct fdb *fdb; /* NULL = free slot */
 	bool forward_bpdu;
+	bool loop_guard; /* its ports look for probes */
 	bool has_flood_vlans;
 	struct vlan_set flood_vlans;
 	uint16_t member_count;
@@ -50,6 +51,7 @@ struct snapshot_port {
 	bool drop_reserved, mac_lock;
 	bool learning;   /* addresses are learnt, but in the bridge's flood_vlans */
 	bool learns_all; /* in every VLAN */
+	bool blocked;    /* treated as if it had no bridge */
 	uint8_t storm;   /* bits by enum storm_class: is limited */
 	struct mac mac;
 	struct mac_list macs; /* beside mac */

@@ -14,9 +14,10 @@
 #include "lib/clock.h"
 
 static struct topology topology;
+struct topology *const topology_live = &topology;
 
-static int
-publish(void)
+int
+topology_publish(void)
 {
 	struct snapshot *s = snapshot_build(&topology);
 
@@ -67,9 +68,10 @@ datapath_bridge_add(const struct bridge_settings *settings, unsigned *bridge, st
 	r = fdb_create(&slot->fdb, settings->fdb_capacity, err);
 	if (r)
 		return r;
+	fdb_set_move_limit(slot->fdb, settings->mac_moves);
 	slot->settings = *settings;
 	slot->used = true;
-	r = publish();
+	r = topology_publish();
 	if (r) {
 		slot->used = false;
 		fdb_destroy(slot->fdb);
@@ -92,15 +94,11 @@ datapath_bridge_set(unsigned bridge, const struct bridge_settings *settings, str
 			slot->fdb = old.fdb;
 			return r;
 		}
-		for (unsigned p = 0; p < PORT_MAX; p++)
-			if (topology.ports[p].port &&
-				topology.ports[p].settings.bridge == (int)bridge)
-				fdb_set_port_limit(
-					slot->fdb, p, topology.ports[p].settings.mac_limit);
 		fdb_copy(slot->fdb, old.fdb);
 	}
 	slot->settings = *settings;
-	r = publish();
+	fdb_set_move_limit(slot->fdb, settings->mac_moves);
+	r = topology_publish();
 	if (r == -ENOMEM) {
 		if (slot->fdb != old.fdb)
 			fdb_destroy(slot->fdb);
@@ -123,7 +121,7 @@ datapath_bridge_del(unsigned bridge)
 		if (topology.ports[p].port && topology.ports[p].settings.bridge == (int)bridge)
 			return -EBUSY;
 	slot->used = false;
-	r = publish();
+	r = topology_publish();
 	if (r == -ENOMEM) {
 		slot->used = true;
 		return r;
@@ -199,6 +197,19 @@ create_meters(void)
 	return (struct rate_meters *)meters;
 }
 
+/* Tells the MAC table of the port's bridge. */
+static void
+set_limits(unsigned p)
+{
+	const struct port_settings *s = &topology.ports[p].settings;
+	struct fdb *fdb = s->bridge >= 0 ? topology.bridges[s->bridge].fdb : NULL;
+
+	if (!fdb)
+		return;
+	fdb_set_port_sticky(fdb, p, s->sticky);
+	fdb_set_port_limit(fdb, p, s->mac_limit);
+}
+
 int
 datapath_port_add(struct port *port, const struct port_settings *settings, struct err *err)
 {
@@ -235,9 +246,8 @@ datapath_port_add(struct port *port, const struct port_settings *settings, struc
 	for (unsigned q = 0; q < PORT_QUEUES_MAX; q++)
 		slot->worker[q] =
 			(uint8_t)(q < port->rx_queues ? idlest_worker() : q % topology.workers);
-	if (settings->bridge >= 0)
-		fdb_set_port_limit(topology.bridges[settings->bridge].fdb, p, settings->mac_limit);
-	r = publish();
+	set_limits(p);
+	r = topology_publish();
 	if (r) {
 		slot->port = NULL;
 		if (r != -ETIMEDOUT) {
@@ -272,7 +282,7 @@ datapath_port_set(struct port *port, const struct port_settings *settings, struc
 	if (moves)
 		neighbours_leave(&topology, port->index, false);
 	slot->settings = *settings;
-	r = publish();
+	r = topology_publish();
 	if (r == -ENOMEM)
 		slot->settings = old;
 	if (moves)
@@ -281,9 +291,7 @@ datapath_port_set(struct port *port, const struct port_settings *settings, struc
 		return publish_error(err, r);
 	if (old.bridge != settings->bridge)
 		flush_port(old.bridge, port->index, true);
-	if (settings->bridge >= 0)
-		fdb_set_port_limit(
-			topology.bridges[settings->bridge].fdb, port->index, settings->mac_limit);
+	set_limits(port->index);
 	return r ? publish_error(err, r) : 0;
 }
 
@@ -297,10 +305,10 @@ datapath_port_del(struct port *port)
 		datapath_port_watch(port, q, -1);
 	neighbours_leave(&topology, port->index, true);
 	slot->port = NULL;
-	r = publish();
+	r = topology_publish();
 	/* Without a snapshot the port can't go; a process that can't get a few KiB in that time dies. */
 	for (uint64_t end = clock_ns() + DATAPATH_GRACE_MS * UINT64_C(1000000); r == -ENOMEM;
-		r = publish())
+		r = topology_publish())
 		if (clock_ns() > end)
 			abort();
 	flush_port(slot->settings.bridge, port->index, true);
@@ -333,59 +341,6 @@ void
 datapath_port_flush(struct port *port)
 {
 	flush_port(topology.ports[port->index].settings.bridge, port->index, false);
-}
-
-static int
-inject_frame(struct port *port, const uint8_t *bytes, unsigned len, int out_vlan)
-{
-	const struct port_slot *slot = &topology.ports[port->index];
-	struct worker_inject inject = {.generation = slot->generation,
-		.port = port->index,
-		.len = (uint16_t)len,
-		.out_vlan = (int16_t)out_vlan};
-
-	if (len < FRAME_LEN_MIN || len > DATAPATH_INJECT_MAX)
-		return -EINVAL;
-	memcpy(inject.bytes, bytes, len);
-	return datapath_worker_inject(slot->worker[0], &inject);
-}
-
-int
-datapath_inject(struct port *port, const uint8_t *bytes, unsigned len)
-{
-	return inject_frame(port, bytes, len, -1);
-}
-
-int
-datapath_send(struct port *port, unsigned vlan, const uint8_t *bytes, unsigned len)
-{
-	return vlan < VLAN_COUNT - 1 ? inject_frame(port, bytes, len, (int)vlan) : -EINVAL;
-}
-
-void
-datapath_port_counters(const struct port *port, struct port_counters *sum)
-{
-	uint64_t *to = (uint64_t *)sum;
-
-	memset(sum, 0, sizeof(*sum));
-	for (unsigned w = 0; w <= topology.workers; w++) {
-		const uint64_t *from = (const uint64_t *)&port->counters[w];
-
-		for (size_t i = 0; i < sizeof(*sum) / sizeof(*to); i++)
-			to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
-	}
-}
-
-int
-datapath_port_bridge(const struct port *port)
-{
-	return topology.ports[port->index].settings.bridge;
-}
-
-void
-datapath_port_restore(struct port *port, const struct port_counters *counters)
-{
-	port->counters[topology.workers] = *counters;
 }
 
 /* ---- queues on workers ---- */
@@ -423,35 +378,14 @@ datapath_queue_move(struct port *port, unsigned queue, unsigned worker, struct e
 	slot->worker[queue] = (uint8_t)worker;
 	slot->held = 1u << queue;
 	slot->last = (uint8_t)old;
-	r = publish();
+	r = topology_publish();
 	slot->held = 0;
 	if (!r)
 		datapath_await_handoff(old);
 	if (r == -ENOMEM)
 		slot->worker[queue] = (uint8_t)old;
 	if (!r)
-		r = publish();
+		r = topology_publish();
 	datapath_port_watch(port, queue, fd);
 	return r ? publish_error(err, r) : 0;
-}
-
-/* ---- the MAC tables ---- */
-
-void
-topology_learn(unsigned port, uint32_t generation, fdb_key key, uint32_t now_s)
-{
-	const struct port_slot *slot = &topology.ports[port];
-
-	if (!slot->port || slot->generation != generation || slot->settings.bridge < 0)
-		return;
-	fdb_learn(topology.bridges[slot->settings.bridge].fdb, key, port, now_s);
-}
-
-void
-topology_age(uint32_t now_s)
-{
-	for (unsigned b = 0; b < BRIDGE_MAX; b++)
-		if (topology.bridges[b].used)
-			fdb_age(topology.bridges[b].fdb, now_s,
-				topology.bridges[b].settings.ageing_s);
 }

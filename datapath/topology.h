@@ -23,6 +23,7 @@ struct port_slot {
 	uint8_t worker[PORT_QUEUES_MAX]; /* of each queue pair */
 	uint32_t held;                   /* queue pairs on their way to another worker */
 	uint8_t last;                    /* the worker they leave */
+	bool blocked;                    /* by datapath_port_block() */
 	struct rate_meters *meters;      /* [2]: in, out */
 	struct meter *storm_meters;      /* [STORM_CLASSES], behind the meters */
 };
@@ -32,7 +33,13 @@ struct topology {
 	uint32_t generation;
 	struct bridge_slot bridges[BRIDGE_MAX];
 	struct port_slot ports[PORT_MAX];
+	datapath_mac_cb on_mac;
 };
+
+/* The one that runs, for topology_*.c. */
+extern struct topology *const topology_live;
+/* Makes it real.  -ENOMEM: nothing was changed; -ETIMEDOUT: it was. */
+int topology_publish(void);
 
 struct rte_mempool;
 struct worker_inject;

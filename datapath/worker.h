@@ -84,11 +84,12 @@ struct worker {
 
 	/* the worker's own */
 	const struct snapshot *now __attribute__((aligned(64))); /* this turn's */
-	const struct snapshot_port *source;                      /* of the burst under way */
-	uint64_t serial;                                         /* of the last snapshot used */
-	uint64_t tsc;                                            /* at the start of the turn */
-	uint32_t now_s;                                          /* stamp for the MAC table */
-	uint64_t next_s_tsc;                                     /* when now_s changes */
+	/* Of the burst under way; NULL for a frame of the control thread's. */
+	const struct snapshot_port *source;
+	uint64_t serial;        /* of the last snapshot used */
+	uint64_t tsc;           /* at the start of the turn */
+	uint32_t now_s;         /* stamp for the MAC table */
+	uint64_t next_s_tsc;    /* when now_s changes */
 	bool events_pending;    /* the control thread has not been told yet */
 	uint64_t events_tsc;    /* when it was told last */
 	uint64_t peers_touched; /* workers that were handed something in this turn */

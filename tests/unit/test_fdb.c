@@ -212,6 +212,87 @@ test_port_limit(void **state)
 	fdb_destroy(fdb);
 }
 
+/* Addresses of a sticky port stay; the port takes no more than its share. */
+static void
+test_sticky(void **state)
+{
+	struct fdb *fdb = create(FDB_CAPACITY_MIN);
+	unsigned refused = 0;
+
+	(void)state;
+	fdb_set_port_sticky(fdb, 1, true);
+	fdb_set_port_limit(fdb, 1, 2);
+	assert_int_equal(fdb_learn(fdb, key_of(1, 0), 1, 100), FDB_NEW);
+	assert_int_equal(fdb_learn(fdb, key_of(1, 0), 2, 100), FDB_STUCK);
+	assert_int_equal(fdb_learn(fdb, key_of(2, 0), 1, 100), FDB_NEW);
+	assert_int_equal(fdb_learn(fdb, key_of(3, 0), 1, 100), FDB_REFUSED);
+	/* Nor does one that is elsewhere come here when the share is full. */
+	assert_int_equal(fdb_learn(fdb, key_of(4, 0), 2, 100), FDB_NEW);
+	assert_int_equal(fdb_learn(fdb, key_of(4, 0), 1, 100), FDB_REFUSED);
+	assert_int_equal(fdb_age(fdb, 1000, 10), 1);
+	assert_int_equal(port_of(fdb, key_of(1, 0)), 1);
+	/* They are not displaced by others', and a table full of sticky ones refuses. */
+	for (uint32_t i = 100; i < 300; i++)
+		fdb_learn(fdb, key_of(i, 0), 2, 1001);
+	assert_int_equal(port_of(fdb, key_of(1, 0)), 1);
+	assert_int_equal(port_of(fdb, key_of(2, 0)), 1);
+	fdb_set_port_sticky(fdb, 2, true);
+	for (uint32_t i = 300; i < 400; i++)
+		refused += fdb_learn(fdb, key_of(i, 0), 3, 1002) == FDB_REFUSED;
+	assert_int_equal(refused, 100);
+	/* Until they are flushed, or the port is not sticky any more. */
+	assert_int_equal(
+		fdb_flush(fdb, &(struct fdb_filter){.port = -1, .vlan = -1, .mac = key_of(1, 5)}),
+		1);
+	assert_int_equal(port_of(fdb, key_of(1, 0)), -1);
+	fdb_set_port_sticky(fdb, 1, false);
+	assert_int_equal(fdb_learn(fdb, key_of(2, 0), 4, 1003), FDB_MOVED);
+	fdb_destroy(fdb);
+}
+
+/* An address that moves too often goes back to where it was and stays there for a while. */
+static void
+test_moves(void **state)
+{
+	struct fdb *fdb = create(FDB_CAPACITY_DEFAULT);
+	uint32_t now = 100;
+
+	(void)state;
+	fdb_learn(fdb, key_of(1, 0), 1, now);
+	/* Any number, as long as nobody limits them. */
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(fdb_learn(fdb, key_of(1, 0), 2 - i % 2, now), FDB_MOVED);
+	fdb_set_move_limit(fdb, 3);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(fdb_learn(fdb, key_of(1, 0), 2 - i % 2, now), FDB_MOVED);
+	assert_int_equal(fdb_learn(fdb, key_of(1, 0), 1, now), FDB_PINNED);
+	assert_int_equal(fdb_pinned_away(fdb), 2);
+	assert_int_equal(port_of(fdb, key_of(1, 0)), 1);
+	/* Nothing moves it, and its own port keeps it young. */
+	for (; now < 100 + FDB_PIN_S; now++) {
+		assert_int_equal(fdb_learn(fdb, key_of(1, 0), 2, now), FDB_REFUSED);
+		assert_int_equal(fdb_learn(fdb, key_of(1, 0), 1, now), FDB_REFRESHED);
+	}
+	assert_int_equal(fdb_learn(fdb, key_of(1, 0), 2, now), FDB_MOVED);
+	/* The number is per second, and per address. */
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(
+			fdb_learn(fdb, key_of(1, 0), 1 + i % 2, now + 1 + i / 3), FDB_MOVED);
+	for (unsigned i = 0; i < 300; i++)
+		fdb_learn(fdb, key_of(1000 + i, 0), 1, now);
+	for (unsigned i = 0; i < 300; i++)
+		assert_int_equal(fdb_learn(fdb, key_of(1000 + i, 0), 2, now), FDB_MOVED);
+	/* A flush unpins. */
+	now += 100;
+	for (unsigned i = 0; i < 3; i++)
+		fdb_learn(fdb, key_of(1000, 0), 1 + i % 2, now);
+	assert_int_equal(fdb_learn(fdb, key_of(1000, 0), 2, now), FDB_PINNED);
+	fdb_flush(fdb, &(struct fdb_filter){.port = -1, .vlan = -1});
+	assert_int_equal(fdb_learn(fdb, key_of(1000, 0), 5, now), FDB_NEW);
+	assert_int_equal(fdb_learn(fdb, key_of(1000, 0), 6, now), FDB_MOVED);
+	fdb_destroy(fdb);
+}
+
 /* A port that floods addresses displaces only its own. */
 static void
 test_fairness(void **state)
@@ -421,6 +502,10 @@ model_learn(struct model *m, struct fdb *fdb, unsigned i, unsigned port, uint32_
 	case FDB_MOVED:
 		assert_true(present && !fixed && m->at[i].port != port);
 		model_set(m, i, port, false, now_s);
+		break;
+	case FDB_PINNED:
+	case FDB_STUCK:
+		fail(); /* no port of the model is sticky, moves are not limited */
 		break;
 	case FDB_REFUSED:
 		assert_true((fixed && m->at[i].port != port) || m->limits[port] == 0 ||
@@ -772,6 +857,8 @@ main(void)
 		cmocka_unit_test(test_static),
 		cmocka_unit_test(test_static_full),
 		cmocka_unit_test(test_port_limit),
+		cmocka_unit_test(test_sticky),
+		cmocka_unit_test(test_moves),
 		cmocka_unit_test(test_fairness),
 		cmocka_unit_test(test_eviction_spares_the_recently_seen),
 		cmocka_unit_test(test_ageing),
