@@ -21,6 +21,7 @@
 #include "control/loop_guard.h"
 #include "control/notify.h"
 #include "control/options.h"
+#include "control/saver.h"
 #include "control/server.h"
 #include "control/state.h"
 #include "control/taker.h"
@@ -36,6 +37,7 @@ struct daemon {
 	struct event_base *loop;
 	struct unix_socket socket;
 	struct state state;
+	struct saver *saver; /* state.saver from when all runs */
 	struct server *server;
 	struct event *on_signal[SIGNAL_COUNT], *on_datapath, *on_second;
 	char *const *argv;
@@ -56,6 +58,8 @@ reload(struct daemon *d)
 		log_error("%s: nothing was changed", err.text);
 	else
 		log_info("%s applied again", d->options.config);
+	if (d->saver && !err.text[0])
+		saver_set_origin(d->saver, d->options.config);
 }
 
 static void
@@ -82,11 +86,14 @@ handle_datapath(evutil_socket_t fd, short what, void *arg)
 static void
 handle_second(evutil_socket_t fd, short what, void *arg)
 {
+	struct daemon *d = arg;
+
 	(void)fd;
 	(void)what;
-	(void)arg;
 	datapath_tick();
 	loop_guard_tick();
+	if (d->state.saver)
+		saver_tick(d->saver, d->state.live, &d->state.running);
 }
 
 static int
@@ -248,6 +255,55 @@ raise_descriptor_limit(void)
 	}
 }
 
+/* Begins with what ran before, or with the configuration file. */
+static int
+start_config(struct daemon *d, struct err *err)
+{
+	const char *config = d->options.config;
+	const char *path = d->saver ? saver_choose(d->saver, config) : config;
+	int rc = 0;
+
+	if (path && path != config) {
+		rc = state_restore(&d->state, path, err);
+		if (rc == 0)
+			return 0;
+		log_error("what ran is damaged: %s", err->text);
+		path = saver_fallback(d->saver);
+		if (path && state_restore(&d->state, path, err) == 0) {
+			log_warning("went back to %s, the state before the last change", path);
+			return 0;
+		}
+		path = config;
+	}
+	rc = path ? state_load(&d->state, path, err) : 0;
+	if (rc == 0 && path && path == config && d->saver)
+		saver_set_origin(d->saver, config);
+	return rc;
+}
+
+static int
+start_state(struct daemon *d, struct err *err)
+{
+	int rc;
+
+	if (d->options.takeover) {
+		rc = taker_run(&d->taker, &d->state, &d->socket, err);
+		taker_close(&d->taker);
+		if (rc < 0)
+			return err_prefix(err, "--takeover");
+	} else {
+		rc = start_config(d, err);
+		if (rc < 0)
+			return rc;
+		if (d->saver)
+			saver_restore_tables(d->saver, d->state.live);
+	}
+	d->state.saver = d->saver;
+	if (d->saver)
+		saver_save_config(d->saver, &d->state.running);
+	return 0;
+}
+
 static int
 start(struct daemon *d, struct err *err)
 {
@@ -255,6 +311,8 @@ start(struct daemon *d, struct err *err)
 
 	if (rc == 0)
 		rc = start_socket(d, err);
+	if (rc == 0 && d->options.state)
+		rc = saver_open(&d->saver, d->options.state, d->options.takeover, err);
 	if (rc < 0)
 		return rc;
 	raise_descriptor_limit();
@@ -266,14 +324,7 @@ start(struct daemon *d, struct err *err)
 		return rc;
 	if (live_create(&d->state.live, d->loop) < 0)
 		return err_set(err, -ENOMEM, "out of memory");
-	if (d->options.takeover) {
-		rc = taker_run(&d->taker, &d->state, &d->socket, err);
-		taker_close(&d->taker);
-		if (rc < 0)
-			err_prefix(err, "--takeover");
-	} else if (d->options.config) {
-		rc = state_load(&d->state, d->options.config, err);
-	}
+	rc = start_state(d, err);
 	if (rc == 0)
 		rc = start_server(d, err);
 	return rc < 0 ? rc : start_giver(d, err);
@@ -286,8 +337,11 @@ stop(struct daemon *d)
 	taker_close(&d->taker);
 	server_destroy(d->server);
 	unix_socket_close(&d->socket);
+	if (d->state.saver && !d->given_away)
+		saver_save_tables(d->saver, d->state.live);
 	if (d->state.live)
 		state_clear(&d->state);
+	saver_close(d->saver);
 	for (unsigned i = 0; i < SIGNAL_COUNT; i++)
 		stop_event(d->on_signal[i]);
 	stop_event(d->on_datapath);

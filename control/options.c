@@ -94,6 +94,14 @@ set_config(struct options *o, const char *value, struct err *err)
 }
 
 static int
+set_state(struct options *o, const char *value, struct err *err)
+{
+	(void)err;
+	o->state = value;
+	return 0;
+}
+
+static int
 set_busy_poll(struct options *o, const char *value, struct err *err)
 {
 	(void)value;
@@ -186,6 +194,9 @@ static const struct {
 	{"socket-group", "GROUP", set_socket_group,
 		"group of the control socket; its members may change things"},
 	{"config", "FILE", set_config, "configuration to apply at start, and again on SIGHUP"},
+	{"state", "DIR", set_state,
+		"directory for what a crash must not lose: what runs, learnt addresses,\n"
+		"counters; a restart goes on with them, unless --config FILE has changed"},
 	{"busy-poll", NULL, set_busy_poll, "workers never sleep: lowest latency, whole CPUs used"},
 	{"idle-us", "N", set_idle_us,
 		"microseconds without work before a worker sleeps; default: 100"},

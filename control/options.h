@@ -20,7 +20,8 @@ struct options {
 	gid_t socket_group;
 	const char *config; /* NULL = none; points into the arguments */
 	enum log_level log_level;
-	bool takeover; /* of the daemon that runs on this socket */
+	const char *state; /* directory; NULL = none */
+	bool takeover;     /* of the daemon that runs on this socket */
 	bool help, version;
 };
 

@@ -4,6 +4,7 @@
 
 #include "control/apply.h"
 #include "control/config_file.h"
+#include "control/saver.h"
 #include "control/state.h"
 #include "lib/log.h"
 
@@ -138,6 +139,9 @@ state_change(struct state *state, const struct model *wanted, bool dry_run, json
 		rc = carry_out(state, &plan, &next, err);
 	plan_free(&plan);
 	model_free(&next);
+	/* A change that failed may have cost something, too. */
+	if (!dry_run && state->saver)
+		saver_save_config(state->saver, &state->running);
 	return rc;
 }
 
@@ -154,6 +158,71 @@ state_load(struct state *state, const char *path, struct err *err)
 		err_prefix(err, "%s", path);
 	config_free(&file);
 	return rc;
+}
+
+/* A copy of what runs with one object more becomes real. */
+static int
+add_one(struct state *state, const struct noun *noun, const void *object, struct err *err)
+{
+	struct model next;
+	int rc = model_copy(&next, &state->running);
+
+	if (rc)
+		return err_set(err, rc, "out of memory");
+	if (noun == &noun_bridge)
+		rc = model_add_bridge(&next, object, err);
+	else if (noun == &noun_port)
+		rc = model_add_port(&next, object, err);
+	else
+		rc = model_add_fdb(&next, object, err);
+	if (!rc)
+		rc = state_change(state, &next, false, NULL, err);
+	model_free(&next);
+	return rc;
+}
+
+void
+state_add_each(struct state *state, const struct model *wanted)
+{
+	const struct model *running = &state->running;
+	struct err err = {0};
+
+	for (unsigned i = 0; i < wanted->bridge_count; i++) {
+		const struct bridge_config *b = &wanted->bridges[i];
+
+		if (!model_bridge(running, b->name) && add_one(state, &noun_bridge, b, &err))
+			log_error("bridge %s is lost: %s", b->name, err.text);
+	}
+	for (unsigned i = 0; i < wanted->port_count; i++) {
+		const struct port_config *p = &wanted->ports[i];
+
+		if (!model_port(running, p->name) && add_one(state, &noun_port, p, &err))
+			log_error("port %s is lost: %s", p->name, err.text);
+	}
+	for (unsigned i = 0; i < wanted->fdb_count; i++) {
+		const struct fdb_config *f = &wanted->fdb[i];
+
+		if (!model_fdb(running, f->bridge, &f->mac, f->vlan) &&
+			add_one(state, &noun_fdb, f, &err))
+			log_error("a static address of bridge %s is lost: %s", f->bridge, err.text);
+	}
+}
+
+int
+state_restore(struct state *state, const char *path, struct err *err)
+{
+	struct config_file file;
+	struct err why = {0};
+	int rc = config_load(&file, path, err);
+
+	if (rc < 0)
+		return rc;
+	if (state_change(state, &file.model, false, NULL, &why) < 0) {
+		log_error("%s: %s: bringing back what can be", path, why.text);
+		state_add_each(state, &file.model);
+	}
+	config_free(&file);
+	return 0;
 }
 
 void

@@ -14,12 +14,14 @@
 #include "control/model.h"
 
 struct giver;
+struct saver;
 
 struct state {
 	struct live *live;
 	struct model running; /* what live is */
 	uint64_t started_ns;  /* clock_ns() */
 	struct giver *giver;  /* gives everything to the next daemon; NULL = not yet */
+	struct saver *saver;  /* told of every change; NULL = nothing is saved */
 };
 
 /*
@@ -32,6 +34,15 @@ int state_change(struct state *state, const struct model *wanted, bool dry_run, 
 
 /* The same from a file. */
 int state_load(struct state *state, const char *path, struct err *err);
+
+/*
+ * Adds each object of a model that does not run yet; one that cannot be is logged, and the others are
+ * added all the same.
+ */
+void state_add_each(struct state *state, const struct model *wanted);
+
+/* What ran before: the whole file, or as much of it as still can be.  Fails if it cannot be read. */
+int state_restore(struct state *state, const char *path, struct err *err);
 
 /* Ends everything that runs. */
 void state_clear(struct state *state);

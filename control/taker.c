@@ -189,33 +189,6 @@ prepare(struct state *state, const struct model *wanted, struct err *err)
 	return rc;
 }
 
-/* One by one: an interface that is gone costs the others nothing. */
-static void
-open_others(struct state *state, const struct model *wanted)
-{
-	for (unsigned i = 0; i < wanted->port_count; i++) {
-		struct err err = {0};
-		struct model next;
-		int rc;
-
-		if (port_kind(wanted->ports[i].type)->handover)
-			continue;
-		rc = model_copy(&next, &state->running);
-		if (!rc)
-			rc = model_add_port(&next, &wanted->ports[i], &err);
-		for (unsigned f = 0; f < wanted->fdb_count && !rc; f++) {
-			if (strcmp(wanted->fdb[f].port, wanted->ports[i].name) == 0)
-				rc = model_add_fdb(&next, &wanted->fdb[f], &err);
-		}
-		if (!rc)
-			rc = state_change(state, &next, false, NULL, &err);
-		if (rc)
-			log_error("port %s is lost: %s", wanted->ports[i].name,
-				err.text[0] ? err.text : strerror(-rc));
-		model_free(&next);
-	}
-}
-
 /* ---- what is handed over ---- */
 
 static int
@@ -361,7 +334,7 @@ taker_run(struct taker *taker, struct state *state, struct unix_socket *socket, 
 		fd_close(&socket->fd);
 	} else {
 		live_adopt(state->live);
-		open_others(state, &file.model);
+		state_add_each(state, &file.model);
 	}
 	config_free(&file);
 	return rc;
