@@ -10,7 +10,7 @@
 void
 bus_init(struct bus *bus)
 {
-	*bus = (struct bus){.lock = PTHREAD_MUTEX_INITIALIZER};
+	*bus = (struct bus){.lock = PTHREAD_MUTEX_INITIALIZER, .stopped = PTHREAD_COND_INITIALIZER};
 }
 
 void

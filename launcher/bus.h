@@ -30,6 +30,7 @@ struct bus_range {
 
 struct bus {
 	pthread_mutex_t lock;
+	pthread_cond_t stopped; /* a device that was stopped by another thread has done so */
 	struct bus_range ranges[BUS_RANGES_MAX];
 	unsigned count;
 };

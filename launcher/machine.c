@@ -8,8 +8,8 @@
 
 #include "launcher/acpi.h"
 #include "launcher/boot.h"
+#include "launcher/devices.h"
 #include "launcher/layout.h"
-#include "launcher/machine_state.h"
 #include "lib/fd.h"
 #include "lib/log.h"
 
@@ -97,12 +97,16 @@ machine_init(struct machine *m, struct err *err)
 				 .read = serial_read,
 				 .write = serial_write,
 				 .device = &m->serial});
-	return machine_loop_init(m, err);
+	rc = machine_loop_init(m, err);
+	if (!rc)
+		rc = devices_create(&m->devices, m, err);
+	return rc ? rc : devices_run(m->devices, NULL, NULL, err);
 }
 
 static void
 machine_free(struct machine *m)
 {
+	devices_destroy(m->devices);
 	machine_loop_free(m);
 	kvm_close(&m->kvm);
 	ram_destroy(&m->ram);
@@ -134,6 +138,7 @@ guest_start(struct machine *m, struct err *err)
 	if (rc)
 		return rc;
 	serial_reset(&m->serial);
+	devices_reset(m->devices);
 	rc = kvm_irqfd(&m->kvm, m->serial_interrupt, IRQ_COM1, true);
 	if (!rc)
 		rc = kvm_irqfd(&m->kvm, m->button_interrupt, IRQ_BUTTON, true);
@@ -147,6 +152,7 @@ static void
 guest_stop(struct machine *m)
 {
 	vcpus_destroy(&m->vcpus);
+	devices_stop(m->devices);
 	kvm_destroy(&m->kvm);
 }
 
@@ -193,6 +199,11 @@ machine_run(const struct vm_config *config, const struct machine_io *io, struct 
 		rc = vcpu_signals();
 	if (!rc)
 		rc = machine_init(&m, err);
+	if (rc && m.ending) { /* while it waited for something */
+		*err = (struct err){0};
+		machine_free(&m);
+		return m.end;
+	}
 	while (!rc) {
 		end = guest_live(&m, err);
 		if (end != MACHINE_REBOOT || config->no_reboot)

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "launcher/machine_state.h"
+#include "launcher/devices.h"
 #include "lib/log.h"
 
 #define COMMAND_MAX 16
@@ -80,6 +80,8 @@ pause_or_resume(struct machine *machine, bool pause)
 static void
 obey(struct machine *machine, const uint8_t *command, size_t length)
 {
+	uint64_t keep;
+
 	switch (command[0]) {
 	case MACHINE_CMD_PAUSE:
 	case MACHINE_CMD_RESUME:
@@ -90,6 +92,12 @@ obey(struct machine *machine, const uint8_t *command, size_t length)
 		break;
 	case MACHINE_CMD_RESET:
 		wish_raise(&machine->wish, WISH_RESET);
+		break;
+	case MACHINE_CMD_BALLOON:
+		if (length == 1 + sizeof(keep) && machine->devices) {
+			memcpy(&keep, command + 1, sizeof(keep));
+			devices_balloon(machine->devices, keep);
+		}
 		break;
 	case MACHINE_CMD_KILL:
 		end(machine, MACHINE_KILLED);

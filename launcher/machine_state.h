@@ -17,6 +17,8 @@
 #include "launcher/vcpu.h"
 #include "launcher/wish.h"
 
+struct devices;
+
 struct machine {
 	const struct vm_config *config;
 	const struct machine_io *io;
@@ -28,6 +30,7 @@ struct machine {
 	struct wish wish;
 	struct legacy legacy;
 	struct serial serial;
+	struct devices *devices;
 	int serial_interrupt, button_interrupt; /* eventfds */
 	int kernel_fd, initrd_fd;
 

@@ -12,6 +12,7 @@
 #include "lib/fd.h"
 #include "vhost/driver_memory.h"
 
+#define PAGE          UINT64_C(4096)
 #define HUGEPAGE_SIZE (UINT64_C(2) << 20)
 #define HUGEPAGE_2MB  (21u << 26) /* MFD_HUGE_2MB of linux/memfd.h */
 
@@ -118,4 +119,13 @@ ram_release(struct ram *ram, uint64_t address, uint64_t length)
 	uint8_t *host = ram_at(ram, address, length);
 
 	return host ? punch(ram, (uint64_t)(host - ram->host), length) : -EINVAL;
+}
+
+int
+ram_release_host(struct ram *ram, const void *host, uint64_t length)
+{
+	uint64_t offset = (uint64_t)((const uint8_t *)host - ram->host);
+	uint64_t first = (offset + PAGE - 1) & ~(PAGE - 1), end = (offset + length) & ~(PAGE - 1);
+
+	return end > first ? punch(ram, first, end - first) : 0;
 }

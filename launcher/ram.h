@@ -54,5 +54,7 @@ ram_at(const struct ram *ram, uint64_t address, uint64_t length)
 int ram_clear(struct ram *ram);
 /* Gives pages back to the host; they read as zero.  The range is whole pages in one piece. */
 int ram_release(struct ram *ram, uint64_t address, uint64_t length);
+/* The same for a range that ram_at() gave; parts of pages at its ends are kept. */
+int ram_release_host(struct ram *ram, const void *host, uint64_t length);
 
 #endif

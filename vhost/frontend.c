@@ -170,22 +170,58 @@ negotiate(struct frontend *f, struct err *err)
 	return negotiate_protocol(f, err);
 }
 
-static int
-connect_once(struct frontend *f, struct err *err)
+/* What belongs to one connection begins anew. */
+static void
+connect_begin(struct frontend *f)
 {
-	int rc;
-
 	frontend_disconnect(f);
 	f->protocol_features = 0;
 	f->queue_pairs = 1;
 	f->mem_slots = 0;
-	f->logging = false;
-	rc = f->options.listen ? connect_in(f, err) : connect_out(f, err);
+	f->logging = f->memory_sent = false;
+}
+
+static int
+connect_end(struct frontend *f, int rc, struct err *err)
+{
 	if (!rc)
 		rc = negotiate(f, err);
 	if (rc)
 		frontend_disconnect(f);
 	return rc;
+}
+
+static int
+connect_once(struct frontend *f, struct err *err)
+{
+	connect_begin(f);
+	return connect_end(f, f->options.listen ? connect_in(f, err) : connect_out(f, err), err);
+}
+
+int
+frontend_try(struct frontend *f, struct err *err)
+{
+	int rc;
+
+	connect_begin(f);
+	if (!f->options.listen)
+		rc = unix_socket_connect(f->options.path, &f->socket, err);
+	else if ((rc = unix_socket_accept(&f->listener, &f->socket)))
+		err_set(err, rc, "no back end has connected to %s", f->options.path);
+	return connect_end(f, rc, err);
+}
+
+void
+frontend_choose(struct frontend *f, uint64_t features)
+{
+	f->features = (features | VIRTIO_BIT(VHOST_USER_F_PROTOCOL_FEATURES)) & f->offered;
+	f->started_once = false;
+	f->ring_count = 0;
+	if (f->inflight_map)
+		munmap(f->inflight_map, f->inflight_map_size);
+	f->inflight_map = NULL;
+	f->inflight_map_size = 0;
+	fd_close(&f->inflight_fd);
 }
 
 /*
@@ -230,6 +266,12 @@ unsigned
 frontend_queue_pairs(const struct frontend *f)
 {
 	return (unsigned)f->queue_pairs;
+}
+
+int
+frontend_listener(const struct frontend *f)
+{
+	return f->listener.fd;
 }
 
 int

@@ -55,6 +55,7 @@ struct frontend_ring {
 	uint16_t size;
 	uint32_t base;        /* where to begin: driver_ring_base(), or what frontend_stop() said */
 	int kick_fd, call_fd; /* eventfds, stay the caller's; -1 = polled / not wanted */
+	bool disabled;        /* frontend_start() does not enable it */
 };
 
 struct frontend;
@@ -66,6 +67,8 @@ void frontend_destroy(struct frontend *frontend);
 
 /* Connects or waits for a connection, and negotiates. */
 int frontend_connect(struct frontend *frontend, struct err *err);
+/* One attempt, without waiting for somebody to be there: -ENOENT, -ECONNREFUSED, -EAGAIN. */
+int frontend_try(struct frontend *frontend, struct err *err);
 void frontend_disconnect(struct frontend *frontend);
 /* False once the back end has closed or broken the connection. */
 bool frontend_alive(struct frontend *frontend);
@@ -77,6 +80,11 @@ uint64_t frontend_protocol_features(const struct frontend *frontend);
 /* Queue pairs the back end offers; 1 without MQ. */
 unsigned frontend_queue_pairs(const struct frontend *frontend);
 
+/*
+ * A driver begins anew and has chosen these of the features that were offered: what rings, in-flight
+ * region and features were there before is forgotten.  Before frontend_set_ring().
+ */
+void frontend_choose(struct frontend *frontend, uint64_t features);
 /* Before frontend_start(); index 0..FRONTEND_RINGS_MAX-1, contiguous. */
 void frontend_set_ring(struct frontend *frontend, unsigned index, const struct frontend_ring *ring);
 int frontend_start(struct frontend *frontend, struct err *err);
@@ -113,5 +121,7 @@ int frontend_remove_region(struct frontend *frontend, unsigned region, struct er
 int frontend_request(struct frontend *frontend, struct vhost_message *message, const int *fds,
 	unsigned fd_count, bool reply, struct err *err);
 int frontend_socket(const struct frontend *frontend);
+/* Readable when a back end has connected; -1 when we are the one who connects. */
+int frontend_listener(const struct frontend *frontend);
 
 #endif

@@ -46,8 +46,9 @@ send_memory(struct frontend *f, struct err *err)
 			return err_set(err, -ENOTSUP,
 				"%u memory regions, the back end at %s takes %u", memory->count,
 				f->options.path, (unsigned)f->mem_slots);
-		for (unsigned i = 0; i < memory->count && !rc; i++)
+		for (unsigned i = 0; i < memory->count && !rc && !f->memory_sent; i++)
 			rc = frontend_add_region(f, i, err);
+		f->memory_sent = !rc;
 		return rc;
 	}
 	if (memory->count > VHOST_REGIONS_MESSAGE)
@@ -213,7 +214,7 @@ frontend_start(struct frontend *f, struct err *err)
 	for (unsigned i = 0; i < f->ring_count && !rc; i++)
 		rc = start_ring(f, i, err);
 	for (unsigned i = 0; i < f->ring_count && !rc; i++)
-		rc = frontend_enable(f, i, true, err);
+		rc = frontend_enable(f, i, !f->rings[i].disabled, err);
 	if (!rc)
 		rc = set_status(f, status |= VIRTIO_STATUS_DRIVER_OK, err);
 	return rc ? rc : request_barrier(f, err);

@@ -20,6 +20,7 @@ struct frontend {
 	uint64_t offered, features, protocol_features, queue_pairs, mem_slots;
 	bool started_once; /* features may not shrink any more */
 	bool logging;
+	bool memory_sent; /* region by region; stays with the connection */
 
 	unsigned ring_count;
 	struct frontend_ring rings[FRONTEND_RINGS_MAX];

@@ -3,11 +3,11 @@
  * machine: the virtual machine monitor by itself, for tests: machine_run() with what the words say.
  *
  *	machine kernel=FILE [initrd=FILE] [append=TEXT] [cpus=N] [memory=MIB] [disk=FILE[,ro]]...
- *		[net=SOCKET,MAC[,QUEUES]]... [console=FILE] [no-reboot] [split] [no-packed]
+ *		[net=SOCKET,MAC[,QUEUES]]... [console=FILE] [no-reboot]
  *
  * The serial port is standard input and output; console=FILE is a named pipe or terminal for
- * virtio-console.  Descriptor 3, where it is a socket, is the control socket.  The exit code is that
- * of machine_run().
+ * virtio-console, console=4 is descriptor 4. Descriptor 3, where it is a socket, is the control
+ * socket. The exit code is that of machine_run().
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -107,7 +107,9 @@ take(struct vm_config *config, struct machine_io *io, char *word)
 		add_net(config, value);
 	else if (!strncmp(word, "console=", 8)) {
 		config->console = true;
-		io->console_in = io->console_out = open(value, O_RDWR | O_NOCTTY);
+		io->console_in = io->console_out = *value >= '0' && *value <= '9'
+							   ? (int)number(value)
+							   : open(value, O_RDWR | O_NOCTTY);
 		if (io->console_in < 0)
 			usage(word);
 	} else if (!strcmp(word, "no-reboot"))

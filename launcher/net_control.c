@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The control queue (virtio 1.2, 5.1.6.5).
+ *
+ * Threat model: commands are the guest's; what is not known, too short or was not negotiated is
+ * refused.
+ */
+#include "launcher/net_state.h"
+
+#define CLASS_RX       0
+#define CLASS_ANNOUNCE 3
+#define CLASS_MQ       4
+#define RX_COMMANDS    6
+#define VISIT_MAX      64
+
+struct control_header {
+	uint8_t class, command;
+};
+
+/* Where the queue is depends on what the driver knows. */
+static unsigned
+control_index(const struct net *net)
+{
+	return virtio_device_has(&net->device, VIRTIO_NET_F_MQ) ? 2 * net->pairs : 2;
+}
+
+void
+net_control_start(struct net *net)
+{
+	virtq_start(&net->control, &net->device, control_index(net));
+	if (!virtio_device_has(&net->device, VIRTIO_NET_F_CTRL_VQ))
+		virtq_stop(&net->control);
+}
+
+int
+net_control_fd(const struct net *net)
+{
+	return net->running && net->control.running ? net->device.queues[control_index(net)].kick
+						    : -1;
+}
+
+static bool
+set_pairs(struct net *net, const struct virtq_chain *chain)
+{
+	uint16_t pairs;
+
+	if (!virtio_device_has(&net->device, VIRTIO_NET_F_MQ) ||
+		virtq_read(chain, sizeof(struct control_header), &pairs, sizeof(pairs)) !=
+			sizeof(pairs) ||
+		pairs < 1 || pairs > net->pairs)
+		return false;
+	return !net_rings_enable(net, pairs);
+}
+
+static bool
+obey(struct net *net, const struct virtq_chain *chain)
+{
+	struct control_header header;
+
+	if (virtq_read(chain, 0, &header, sizeof(header)) != sizeof(header))
+		return false;
+	switch (header.class) {
+	case CLASS_RX: /* the switch decides what comes here */
+		return virtio_device_has(&net->device, VIRTIO_NET_F_CTRL_RX) &&
+		       header.command < RX_COMMANDS;
+	case CLASS_ANNOUNCE:
+		pthread_mutex_lock(&net->device.bus->lock);
+		net->config.status &= (uint16_t)~NET_STATUS_ANNOUNCE;
+		pthread_mutex_unlock(&net->device.bus->lock);
+		return header.command == 0;
+	case CLASS_MQ:
+		return header.command == 0 && set_pairs(net, chain);
+	default:
+		return false;
+	}
+}
+
+void
+net_control_serve(struct net *net)
+{
+	struct virtq_chain chain;
+	int rc = 0;
+
+	for (unsigned n = 0; n < VISIT_MAX; n++) {
+		uint8_t refused;
+
+		rc = virtq_take(&net->control, &chain);
+		if (rc < 0 || (rc == 0 && !virtq_arm(&net->control)))
+			break;
+		if (rc == 0)
+			continue;
+		refused = !obey(net, &chain);
+		virtq_give(&net->control, chain.id, chain.count,
+			(uint32_t)virtq_write(&chain, &refused, sizeof(refused)));
+		virtq_call(&net->control);
+	}
+	if (rc >= 0)
+		return;
+	pthread_mutex_lock(&net->device.bus->lock);
+	virtio_device_broken(&net->device, "its control queue is malformed");
+	pthread_mutex_unlock(&net->device.bus->lock);
+}
