@@ -43,6 +43,18 @@
  *		offloads	list: what the card does for frames sent: "checksum", "tso4", "tso6"
  *		counters	{name: count}: the device's own that are not zero, names by the driver
  *	}
+ *	xdp		afxdp only, while it has its interface: {
+ *		mode		"native" or "generic"
+ *		dispatcher	bool: by libxdp's dispatcher, beside other programs
+ *		program_id	the kernel's number of the XDP program
+ *		taken_over	bool: the program was there before this daemon
+ *		sockets, zero_copy	AF_XDP sockets; how many of them are zero-copy
+ *		pieces		bool: frames may take several descriptors
+ *		promiscuous	bool: the interface receives frames for everybody
+ *		addresses	that the program gives to the bridge
+ *		host_packets, group_packets, taken_packets, unattended_packets	of the program
+ *		lost_ring_full, lost_no_memory, lost_invalid, lost_group	of the kernel
+ *	}		docs/uplinks.md
  * }]}
  *
  * stats.show {port?} -> {"time_ns": monotonic clock of the daemon, "rows": [{
@@ -142,6 +154,7 @@ static const struct column port_columns[] = {
 	{"WORKERS", "workers", COLUMN_HIDDEN, "the workers that poll its receive queues, in order"},
 	{"VHOST", "vhost", COLUMN_HIDDEN, "state of a vhost-user connection"},
 	{"NIC", "nic", COLUMN_HIDDEN, "driver, offloads and counters of a device"},
+	{"XDP", "xdp", COLUMN_HIDDEN, "XDP program and sockets of a shared interface"},
 	END,
 };
 

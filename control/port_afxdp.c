@@ -6,6 +6,7 @@
 
 #include <event2/event.h>
 
+#include "control/events.h"
 #include "control/link_watch.h"
 #include "control/port_afxdp.h"
 #include "datapath/port_xdp.h"
@@ -97,6 +98,7 @@ follow(struct afxdp *a)
 {
 	const struct timeval again = {RETRY_S, 0};
 	struct xdp_nic nic = nic_of(&a->link);
+	struct event_subject about = {.port = a->port->name, .vlan = -1};
 	bool was_down = a->reason[0];
 	struct err err = {0};
 
@@ -112,9 +114,10 @@ follow(struct afxdp *a)
 		a->reason[0] = '\0';
 	}
 	if (a->reason[0] && !was_down) {
-		log_warning("port \"%s\": down: %s", a->port->name, a->reason);
+		events_add(
+			EVENT_PORT_DOWN, &about, "port \"%s\": down: %s", a->port->name, a->reason);
 	} else if (!a->reason[0] && was_down) {
-		log_info("port \"%s\": %s is back", a->port->name, a->dev);
+		events_add(EVENT_PORT_UP, &about, "port \"%s\": %s is back", a->port->name, a->dev);
 		tell(a);
 	}
 }

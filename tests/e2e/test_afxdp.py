@@ -430,6 +430,7 @@ class Coming(Case):
             self.outside.close()
             self.switch.wait_link("up", "down")
             self.says(self.switch.port("up")["reason"], NIC, "gone")
+            self.assertIn("port-down", [row["type"] for row in self.switch.rows("events")])
             self.vm.send(frame(OUTSIDE, VM, b"nowhere"))
             self.outside = self.cable(self.bench)
             self.host = Host(NIC)
