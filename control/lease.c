@@ -170,6 +170,30 @@ handle_answer(void *arg, struct port *port, const struct punted *frame)
 		publish(p);
 }
 
+void
+lease_restore(struct live *live, struct live_port *p, const json_t *rows)
+{
+	const json_t *row;
+	bool changed = false;
+	size_t i;
+
+	json_array_foreach (rows, i, row) {
+		const char *address = json_string_value(json_object_get(row, "address"));
+		const json_t *expires = json_object_get(row, "expires");
+		json_int_t left =
+			json_is_integer(expires) ? json_integer_value(expires) : DHCP_FOR_EVER;
+		struct dhcp_grant grant;
+
+		if (!p->settings.dhcp_learn || left <= 0 || left > DHCP_FOR_EVER || !address ||
+			parse_ip_prefix(address, &grant.prefix) < 0)
+			continue;
+		grant.lifetime_s = (uint32_t)left;
+		changed |= learn(live, p, &grant);
+	}
+	if (changed)
+		publish(p);
+}
+
 static void
 handle_second(evutil_socket_t fd, short what, void *arg)
 {

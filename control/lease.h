@@ -42,5 +42,7 @@ void lease_apply(struct live_port *port, struct port_settings *settings);
 
 /* [{"address", "expires": seconds from now, null = never}]; NULL when there is none. */
 json_t *lease_show(const struct live_port *port);
+/* Gives a port what lease_show() said of it, NULL = nothing; what cannot be is left out. */
+void lease_restore(struct live *live, struct live_port *port, const json_t *rows);
 
 #endif

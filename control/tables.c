@@ -69,13 +69,16 @@ make_head(const struct live *live)
 		json_array_append_new(bridges, json_string(live->bridges[b].name));
 	for (unsigned p = 0; p < PORT_MAX; p++) {
 		struct port_counters counters;
-		json_t *row = json_object();
+		json_t *row = json_object(), *leases;
 
 		if (live->ports[p].port) {
 			datapath_port_counters(live->ports[p].port, &counters);
 			json_decref(row);
 			row = counters_json(&counters);
 			json_object_set_new(row, "name", json_string(live->ports[p].name));
+			leases = lease_show(&live->ports[p]);
+			if (leases)
+				json_object_set_new(row, "leases", leases);
 		}
 		json_array_append_new(ports, row);
 	}
@@ -219,6 +222,7 @@ read_lists(struct reader *r, const json_t *head)
 			continue;
 		counters_parse(row, &counters);
 		datapath_port_restore(r->ports[i]->port, &counters);
+		lease_restore(r->live, r->ports[i], json_object_get(row, "leases"));
 	}
 }
 

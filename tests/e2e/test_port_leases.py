@@ -145,6 +145,19 @@ class MadeLeases(Leases, TestCase):
         self.assertEqual(set(self.leases("w0").values()), {None})
         self.assertEqual(len(self.leases("w0")), 16)
 
+    def test_the_next_daemon_knows_them(self):
+        self.server.send(ack(CLIENT, "10.9.0.7", 3600))
+        self.server.send(ack(OTHER, "10.9.0.8", 0xFFFFFFFF))
+        self.wait_leases("w0", "10.9.0.7")
+        self.wait_leases("w1", "10.9.0.8")
+        self.switch.take_over()
+        self.wait_leases("w0", "10.9.0.7")
+        self.assertLessEqual(self.leases("w0")["10.9.0.7"], 3600)
+        self.assertEqual(self.leases("w1"), {"10.9.0.8": None})
+        self.switch.wait_link("w2")
+        self.server.drain()
+        self.assertTrue(self.may_use(self.wires[0], CLIENT, "10.9.0.7"))
+
     def test_it_needs_a_mac(self):
         self.says(self.switch.refused("port", "set", "w2", "ip_lock=dhcp"), "mac=")
 
