@@ -68,6 +68,7 @@ struct port_config {
 	bool isolated;
 	uint64_t in_rate, in_rate_pps, in_burst; /* bits/s, frames/s, bytes; 0 = not set */
 	uint64_t out_rate, out_rate_pps, out_burst;
+	uint64_t out_queue;                                       /* bytes */
 	uint32_t mac_limit;                                       /* 0 = the profile's */
 	uint32_t storm;                                           /* frames/s; 0 = the profile's */
 	uint32_t storm_broadcast, storm_multicast, storm_unknown; /* 0 = storm */

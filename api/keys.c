@@ -121,6 +121,9 @@ static const struct key port_keys[] = {
 		"most frames sent to the port"),
 	PORT(out_burst, VALUE_SCALED, KEY_SET, 131072, 1000000000, NULL, NULL, "bytes", NULL,
 		"what may exceed out_rate for a moment; not given: 20 ms of it, at least 131072"),
+	PORT(out_queue, VALUE_SCALED, KEY_SET, 65600, 4000000, NULL, NULL, "bytes", NULL,
+		"frames over out_rate or out_rate_pps wait, that much of them per queue pair; not "
+		"given: they are dropped"),
 	PORT(mac_limit, VALUE_U32, KEY_SET, 1, 1048576, NULL, NULL, "addresses", NULL,
 		"most addresses learnt from the port; not given: the profile's"),
 	PORT(storm, VALUE_U32, KEY_SET, 1, 1000000000, NULL, NULL, "frames/s", NULL,

@@ -258,6 +258,12 @@ check_port_keys(const struct port_config *p, const char **key, struct err *err)
 			"port \"%s\": vlans=0 would take every untagged frame from the host: give 1..4094",
 			p->name);
 	}
+	if (!p->out_rate && !p->out_rate_pps && p->out_queue) {
+		*key = "out_queue";
+		return err_set(err, -EINVAL,
+			"port \"%s\": out_queue is of use with out_rate or out_rate_pps only",
+			p->name);
+	}
 	if (mode != VLAN_DOT1Q_TUNNEL && !vlan_set_is_empty(&p->cvlans)) {
 		*key = "cvlans";
 		return err_set(err, -EINVAL,

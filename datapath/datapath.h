@@ -119,6 +119,8 @@ struct port_settings {
 	bool dhcp_learn;           /* answers of DHCP servers to the port are punted (PUNT_DHCP) */
 	bool dhcp_guard, ra_guard; /* nothing that DHCP servers, or routers, say is received here */
 	bool isolated;             /* exchanges frames with ports that are not isolated only */
+	uint64_t
+		shape_bytes; /* of frames may wait for out_rate, per queue; 0 = none, they are dropped */
 	struct port_rate in_rate, out_rate; /* what may be received from it and sent to it */
 };
 

@@ -3,6 +3,7 @@
 #include "datapath/classify.h"
 #include "datapath/deliver.h"
 #include "datapath/handoff.h"
+#include "datapath/shape.h"
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -25,6 +26,11 @@ deliver_queue(struct worker *w, const struct snapshot_port *out, unsigned queue,
 		!(handed && out->tx_held & 1u << queue && out->tx_last == w->id)) {
 		handoff_send(w, out, queue, out->tx_worker[queue], frames, list, count, counters);
 		return;
+	}
+	if (UNLIKELY(out->shaper != NULL)) {
+		count = shape_frames(w, out, queue, frames, list, count, counters);
+		if (!count)
+			return;
 	}
 	port->ops->tx(port, queue, frames, list, count, counters);
 	worker_touch_tx(w, port->index, queue);

@@ -37,6 +37,7 @@
 	X(PORT_DOWN, OUT, "the destination port is down")                                      \
 	X(ISOLATED, OUT, "source and destination are isolated ports")                          \
 	X(RATE_OUT, OUT, "over the rate at which the port may receive")                        \
+	X(QUEUE_FULL, OUT, "too many frames wait for the rate at which the port may receive")  \
 	X(NO_BUFFER, OUT, "the receiving guest has no free buffer")                            \
 	X(BUFFER_TOO_SMALL, OUT, "the receiving guest's buffers cannot hold the frame")        \
 	X(BAD_BUFFER, OUT, "the receiving guest's descriptor chain breaks the virtio rules")   \

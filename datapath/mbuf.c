@@ -45,6 +45,16 @@ mbuf_pool(struct err *err)
 }
 
 struct rte_mempool *
+mbuf_pool_waiting(unsigned count, struct err *err)
+{
+	static struct rte_mempool *pool;
+
+	if (!pool)
+		pool = create("waiting", count, err);
+	return pool;
+}
+
+struct rte_mempool *
 mbuf_pool_create(unsigned id, unsigned queues, struct err *err)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];

@@ -28,6 +28,9 @@ struct mbuf_note {
 /* The daemon's pool; created at the first call, on the control thread.  NULL and err on failure. */
 struct rte_mempool *mbuf_pool(struct err *err);
 
+/* The one of frames that wait (datapath/shape.h), of that size at the first call.  As above. */
+struct rte_mempool *mbuf_pool_waiting(unsigned count, struct err *err);
+
 /* A pool for the rings of one card with so many queue pairs; freed by its owner.  As above. */
 struct rte_mempool *mbuf_pool_create(unsigned id, unsigned queues, struct err *err);
 

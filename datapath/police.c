@@ -47,8 +47,8 @@ police_cost(const struct frame *f)
 	return cost;
 }
 
-static bool
-take(const struct snapshot_rate *rate, uint64_t now, struct police_cost cost)
+bool
+police_take(const struct snapshot_rate *rate, uint64_t now, struct police_cost cost)
 {
 	if (rate->limit_bytes && !meter_take(&rate->meters->bytes, &rate->bytes, now, cost.bytes))
 		return false;
@@ -81,12 +81,12 @@ police(struct worker *w, const struct snapshot_port *port, const struct snapshot
 	const struct burst *burst = &w->burst;
 	uint64_t passed = 0;
 
-	if (__builtin_expect(take(rate, w->tsc, burst_cost(burst, frames)), 1))
+	if (__builtin_expect(police_take(rate, w->tsc, burst_cost(burst, frames)), 1))
 		return frames;
 	for (uint64_t left = frames; left;) {
 		unsigned i = check_next(&left);
 
-		if (take(rate, w->tsc, police_cost(&burst->frames[i])))
+		if (police_take(rate, w->tsc, police_cost(&burst->frames[i])))
 			passed |= UINT64_C(1) << i;
 	}
 	check_drop(w, port, frames & ~passed, drop);

@@ -6,6 +6,7 @@
 #define DATAPATH_POLICE_H
 
 #include "datapath/frame.h"
+#include "datapath/snapshot.h"
 
 struct police_cost {
 	uint32_t bytes, packets;
@@ -16,5 +17,8 @@ struct police_cost {
  * into segments, their number, and their bytes with all headers.
  */
 struct police_cost police_cost(const struct frame *frame);
+
+/* worker: takes that from the buckets of a rate; all of it, or nothing and returns false. */
+bool police_take(const struct snapshot_rate *rate, uint64_t now, struct police_cost cost);
 
 #endif

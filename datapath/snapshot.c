@@ -18,8 +18,10 @@ snapshot_free(struct snapshot *s)
 		return;
 	for (unsigned b = 0; s->bridges && b < BRIDGE_MAX; b++)
 		free((void *)(uintptr_t)s->bridges[b].members);
-	for (unsigned w = 0; s->workers && w < s->worker_count; w++)
+	for (unsigned w = 0; s->workers && w < s->worker_count; w++) {
 		free((void *)(uintptr_t)s->workers[w].poll);
+		free((void *)(uintptr_t)s->workers[w].shape);
+	}
 	for (unsigned p = 0; s->ports && p < s->port_count; p++)
 		free((void *)(uintptr_t)s->ports[p].ip_lock);
 	free(s->ports);
@@ -95,6 +97,9 @@ describe_checks(struct snapshot_port *p)
 		p->out_checks |= CHECK_OUT_ISOLATE;
 	if (p->dhcp_learn)
 		p->out_checks |= CHECK_OUT_LEASE;
+	/* With a shaper it is the owner of the transmit queue who keeps the rate. */
+	if (p->shaper)
+		return;
 	if (p->out_rate.limit_bytes || p->out_rate.limit_packets)
 		p->out_checks |= CHECK_OUT_POLICE;
 }
@@ -147,6 +152,8 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	p->isolated = set->isolated;
 	describe_rate(&p->in_rate, &set->in_rate, &slot->meters[0]);
 	describe_rate(&p->out_rate, &set->out_rate, &slot->meters[1]);
+	p->shaper = slot->shaper;
+	p->shape_bytes = set->shape_bytes;
 	p->dhcp_guard = set->dhcp_guard;
 	p->ra_guard = set->ra_guard;
 	p->dhcp_learn = set->dhcp_learn;
@@ -183,6 +190,35 @@ describe_bridge(const struct topology *t, struct snapshot_bridge *b, unsigned in
 	for (unsigned p = 0; p < PORT_MAX; p++)
 		if (is_member(&t->ports[p], index))
 			*members++ = (uint16_t)p;
+	return 0;
+}
+
+/* The transmit queues of one worker whose frames may wait; held ones wait. */
+static int
+describe_shaping(const struct topology *t, struct snapshot_worker *w, unsigned id, unsigned slots)
+{
+	unsigned most = 0;
+	struct snapshot_poll *shape;
+
+	for (unsigned p = 0; p < slots; p++)
+		if (t->ports[p].port && t->ports[p].shaper)
+			most += t->ports[p].port->tx_queues_max;
+	if (!most)
+		return 0;
+	shape = calloc(most, sizeof(*shape));
+	if (!shape)
+		return -ENOMEM;
+	w->shape = shape;
+	for (unsigned p = 0; p < slots; p++) {
+		const struct port_slot *slot = &t->ports[p];
+
+		if (!slot->port || !slot->shaper)
+			continue;
+		for (unsigned q = 0; q < slot->port->tx_queues_max; q++)
+			if (slot->worker[q] == id && !(slot->held & 1u << q))
+				shape[w->shape_count++] =
+					(struct snapshot_poll){(uint16_t)p, (uint16_t)q};
+	}
 	return 0;
 }
 
@@ -243,7 +279,8 @@ snapshot_build(const struct topology *t)
 		if (t->ports[p].port)
 			r |= describe_port(&s->ports[p], &t->ports[p], s);
 	for (unsigned w = 0; w < t->workers; w++)
-		r |= describe_worker(t, &s->workers[w], w, slots);
+		r |= describe_worker(t, &s->workers[w], w, slots) |
+		     describe_shaping(t, &s->workers[w], w, slots);
 	if (r) {
 		snapshot_free(s);
 		return NULL;

@@ -67,6 +67,8 @@ struct snapshot_port {
 	struct rte_meter_srtcm_profile storm_profiles[STORM_CLASSES]; /* one token per frame */
 	struct meter *storm_meters; /* [STORM_CLASSES], written by workers */
 	struct snapshot_rate in_rate, out_rate;
+	struct shaper *shaper; /* NULL = frames for the port never wait (datapath/shape.h) */
+	uint64_t shape_bytes;  /* most that wait */
 };
 
 struct snapshot_poll {
@@ -77,6 +79,8 @@ struct snapshot_poll {
 struct snapshot_worker {
 	unsigned poll_count;
 	const struct snapshot_poll *poll;
+	unsigned shape_count;
+	const struct snapshot_poll *shape; /* transmit queues whose frames may wait */
 	bool hold;         /* leave the hand-off ring alone: a queue is on its way here */
 	unsigned sleep_us; /* longest sleep its ports allow; 0 = until woken */
 };

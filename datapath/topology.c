@@ -8,6 +8,7 @@
 
 #include "datapath/classify.h"
 #include "datapath/mbuf.h"
+#include "datapath/shape.h"
 #include "datapath/neighbours.h"
 #include "datapath/topology.h"
 #include "datapath/worker.h"
@@ -210,11 +211,22 @@ set_limits(unsigned p)
 	fdb_set_port_limit(fdb, p, s->mac_limit);
 }
 
+/* A port that may let frames wait has a shaper from then on: what waits in it is not lost. */
+static int
+need_shaper(const struct port *port, const struct port_settings *settings, struct shaper **shaper,
+	struct err *err)
+{
+	if (!settings->shape_bytes || *shaper)
+		return 0;
+	return shaper_create(shaper, port->tx_queues_max, err);
+}
+
 int
 datapath_port_add(struct port *port, const struct port_settings *settings, struct err *err)
 {
 	struct port_slot *slot;
 	struct rate_meters *meters;
+	struct shaper *shaper = NULL;
 	unsigned p = 0;
 	size_t size = (topology.workers + 1) * sizeof(*port->counters);
 	int r = need_pool(err);
@@ -230,9 +242,12 @@ datapath_port_add(struct port *port, const struct port_settings *settings, struc
 		return err_set(err, -ENOMEM, "no memory for the port's counters");
 	memset(port->counters, 0, size);
 	meters = create_meters();
-	if (!meters) {
+	r = meters ? need_shaper(port, settings, &shaper, err)
+		   : err_set(err, -ENOMEM, "no memory for the port's meters");
+	if (r) {
 		free(port->counters);
-		return err_set(err, -ENOMEM, "no memory for the port's meters");
+		free(meters);
+		return r;
 	}
 	port->index = (uint16_t)p;
 
@@ -243,6 +258,7 @@ datapath_port_add(struct port *port, const struct port_settings *settings, struc
 	slot->port = port;
 	slot->meters = meters;
 	slot->storm_meters = (struct meter *)(meters + 2);
+	slot->shaper = shaper;
 	for (unsigned q = 0; q < PORT_QUEUES_MAX; q++)
 		slot->worker[q] =
 			(uint8_t)(q < port->rx_queues ? idlest_worker() : q % topology.workers);
@@ -253,6 +269,7 @@ datapath_port_add(struct port *port, const struct port_settings *settings, struc
 		if (r != -ETIMEDOUT) {
 			free(port->counters);
 			free(meters);
+			shaper_destroy(shaper);
 		}
 		port->counters = NULL;
 		return publish_error(err, r);
@@ -277,8 +294,10 @@ datapath_port_set(struct port *port, const struct port_settings *settings, struc
 	struct port_settings old = slot->settings;
 	bool moves = old.bridge != settings->bridge ||
 		     memcmp(&old.mac, &settings->mac, sizeof(old.mac)) != 0;
-	int r;
+	int r = need_shaper(port, settings, &slot->shaper, err);
 
+	if (r)
+		return r;
 	if (moves)
 		neighbours_leave(&topology, port->index, false);
 	slot->settings = *settings;
@@ -315,9 +334,11 @@ datapath_port_del(struct port *port)
 	if (!r) {
 		free(port->counters);
 		free(slot->meters);
+		shaper_destroy(slot->shaper);
 	}
 	port->counters = NULL;
 	slot->meters = NULL;
+	slot->shaper = NULL;
 }
 
 int

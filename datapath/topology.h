@@ -24,6 +24,7 @@ struct port_slot {
 	uint32_t held;                   /* queue pairs on their way to another worker */
 	uint8_t last;                    /* the worker they leave */
 	bool blocked;                    /* by datapath_port_block() */
+	struct shaper *shaper;           /* NULL until the settings ask for one */
 	struct rate_meters *meters;      /* [2]: in, out */
 	struct meter *storm_meters;      /* [STORM_CLASSES], behind the meters */
 };

@@ -15,6 +15,7 @@
 
 #include "datapath/forward.h"
 #include "datapath/handoff.h"
+#include "datapath/shape.h"
 #include "datapath/worker.h"
 
 #define RECENT_MS       20  /* an address is reported again after this time */
@@ -152,6 +153,8 @@ visit(struct worker *w)
 	for (unsigned i = 0; i < mine->poll_count; i++)
 		frames += forward_queue(
 			w, &mine->poll[i], &mine->poll[i + 1 < mine->poll_count ? i + 1 : 0]);
+	if (__builtin_expect(mine->shape_count || w->shaping, 0))
+		frames += shape_turn(w);
 	return frames;
 }
 
@@ -303,7 +306,7 @@ loop(struct worker *w)
 			last_work = w->tsc;
 			continue;
 		}
-		if (!w->busy_poll && w->tsc - last_work >= w->idle_cycles_max) {
+		if (!w->busy_poll && !w->shaping && w->tsc - last_work >= w->idle_cycles_max) {
 			sleep_until_woken(w);
 			w->tsc = rte_rdtsc();
 			/* A full idle period of polling follows a wake-up that brought something. */

@@ -90,6 +90,7 @@ struct worker {
 	uint64_t tsc;           /* at the start of the turn */
 	uint32_t now_s;         /* stamp for the MAC table */
 	uint64_t next_s_tsc;    /* when now_s changes */
+	bool shaping;           /* frames wait for their port's rate here */
 	bool events_pending;    /* the control thread has not been told yet */
 	uint64_t events_tsc;    /* when it was told last */
 	uint64_t peers_touched; /* workers that were handed something in this turn */

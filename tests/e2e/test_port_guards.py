@@ -2,6 +2,7 @@
 """What a port may send and receive: profiles, address locks, guards, isolation, rates, owners."""
 
 import struct
+import time
 
 from harness.case import TestCase, requires_root
 from harness.wait import wait_until
@@ -130,6 +131,26 @@ class PortGuards(TestCase):
         wait_until(lambda: self.drops("rate_out", 1) > 0, 10, "drop rate_out")
         self.assertEqual(self.drops("rate_in"), refused)
 
+    def test_frames_wait_for_their_rate(self):
+        self.set("out_rate=800k", "out_queue=1M", wire=1)
+        count, size = 180, 1514
+        began = time.monotonic()
+        for number in range(count):
+            self.wires[0].send(frame(B, A, struct.pack("!I", number) + bytes(size - 18)))
+        for number in range(count):
+            data = self.wires[1].receive(20)
+            self.assertEqual(data[14:18], struct.pack("!I", number))
+        # 131072 bytes at once, the others with 100,000 a second; twice as fast would be wrong.
+        self.assertGreater(time.monotonic() - began, (count * size - 131072) / 200_000)
+        self.assertEqual(self.switch.counters("w1")["drops"], {})
+        for number in range(1000):
+            self.wires[0].send(frame(B, A, bytes(size - 14)))
+        wait_until(lambda: self.drops("queue_full", 1) > 0, 10, "drop queue_full")
+        self.set("out_queue=", wire=1)
+        for number in range(1000):
+            self.wires[0].send(frame(B, A, bytes(size - 14)))
+        wait_until(lambda: self.drops("rate_out", 1) > 0, 10, "drop rate_out")
+
     def test_owners(self):
         self.set(f"mac={A}", "ips=10.0.0.5,10.1.0.0/24,2001:db8::5")
         for key in (f"mac={A}", f"macs={B},{A}", "ips=10.0.0.5", "ips=2001:db8:0::5"):
@@ -150,6 +171,7 @@ class PortGuards(TestCase):
         self.says(self.switch.refused("port", "set", "w0", "ip_lock=list"), "ips=")
         self.says(self.switch.refused("port", "set", "w0", "in_burst=1M"), "in_rate")
         self.says(self.switch.refused("port", "set", "w0", "out_burst=1M"), "out_rate")
+        self.says(self.switch.refused("port", "set", "w0", "out_queue=1M"), "out_rate")
         self.says(self.switch.refused("port", "set", "w0", "in_rate=10GB"), "in_rate", "k, M, G")
         self.says(self.switch.refused("port", "set", "w0", "in_rate=1"), "1k..1T bits/s")
 

@@ -511,6 +511,148 @@ test_policed(void **state)
 	assert_int_equal(counts.entries, PORTS);
 }
 
+#define SHAPED_LEN 1500
+
+/* Port 1 receives 100,000 bytes a second; beyond its bucket, up to `queue` bytes may wait. */
+static void
+shape(uint64_t queue)
+{
+	struct port_settings s = plain_settings();
+
+	s.out_rate.bits = 800000;
+	s.shape_bytes = queue;
+	assert_int_equal(datapath_port_set(&ports[1]->port, &s, NULL), 0);
+}
+
+static void
+put_numbered(unsigned count)
+{
+	uint8_t bytes[SHAPED_LEN];
+
+	for (unsigned i = 0; i < count; i++) {
+		make(bytes, host(1), host(0), 0xffff, SHAPED_LEN, i);
+		memory_port_put(ports[0], 0, bytes, SHAPED_LEN);
+	}
+}
+
+/* The number of the next frame, which is whole; -1 = none comes. */
+static int
+get_numbered(unsigned ms)
+{
+	struct memory_frame *m = memory_port_get(ports[1], ms);
+	uint8_t bytes[SHAPED_LEN];
+	uint32_t seed;
+
+	if (!m)
+		return -1;
+	memcpy(&seed, m->bytes + 14, 4);
+	make(bytes, host(1), host(0), 0xffff, SHAPED_LEN, seed);
+	assert_int_equal(m->len, SHAPED_LEN);
+	assert_memory_equal(m->bytes, bytes, SHAPED_LEN);
+	free(m);
+	return (int)seed;
+}
+
+/* What is over the rate waits, as much as may, and comes late, in order. */
+static void
+test_shaped(void **state)
+{
+	const unsigned at_once = RATE_BURST_MIN / SHAPED_LEN, waiting = 66000 / SHAPED_LEN;
+	uint64_t start = clock_ns(), waited;
+	int last = -1, number;
+	unsigned got = 0;
+
+	(void)state;
+	introduce();
+	shape(66000);
+	put_numbered(400);
+	while ((number = get_numbered(500)) >= 0) {
+		assert_true(number > last);
+		last = number;
+		got++;
+	}
+	waited = clock_ns() - start;
+	await_drop(1, DROP_QUEUE_FULL, 400 - got);
+	/* More only where this test was slow. */
+	assert_in_range(got, at_once + waiting, at_once + waiting + waited / 15000000 + 1);
+	assert_true(waited > UINT64_C(400) * 1000000);
+}
+
+/* Nothing is lost or overtaken when the limit is lifted, or the queue moves. */
+static void
+test_shaped_changes(void **state)
+{
+	struct port_settings s = plain_settings();
+	const unsigned count = 120;
+	uint8_t bytes[60];
+
+	(void)state;
+	introduce();
+	for (unsigned round = 0; round < 4; round++) {
+		shape(66000);
+		put_numbered(count);
+		for (unsigned i = 0; i < 10; i++)
+			assert_int_equal(get_numbered(WAIT_MS), i);
+		if (round % 2 && datapath_worker_count() > 1)
+			for (unsigned m = 0; m < 4; m++)
+				assert_int_equal(
+					datapath_queue_move(&ports[1]->port, 0, m % 2, NULL), 0);
+		assert_int_equal(datapath_port_set(&ports[1]->port, &s, NULL), 0);
+		make(bytes, host(1), host(2), 0xffff, 60, 1);
+		for (unsigned i = 10; i < count; i++)
+			assert_int_equal(get_numbered(WAIT_MS), i);
+		memory_port_put(ports[2], 0, bytes, 60);
+		expect(1, bytes, 60);
+		/* The next round finds a full bucket. */
+		datapath_port_del(&ports[1]->port);
+		assert_int_equal(datapath_port_add(&ports[1]->port, &s, NULL), 0);
+		introduce();
+	}
+	assert_int_equal(dropped(1, DROP_QUEUE_FULL), 0);
+}
+
+/* A port that goes takes its frames along, and gives back their buffers. */
+static void
+test_shaped_end(void **state)
+{
+	struct rte_mempool *pool = mbuf_pool_waiting(0, NULL);
+	struct port_settings s = plain_settings();
+	uint64_t end = clock_ns() + WAIT_MS * UINT64_C(1000000);
+	unsigned full;
+
+	(void)state;
+	assert_non_null(pool);
+	full = rte_mempool_avail_count(pool);
+	introduce();
+	shape(66000);
+	put_numbered(120);
+	while (rte_mempool_avail_count(pool) == full) {
+		assert_true(clock_ns() < end);
+		sched_yield();
+	}
+	datapath_port_del(&ports[1]->port);
+	assert_int_equal(rte_mempool_avail_count(pool), full);
+	while (get_numbered(0) >= 0)
+		;
+	assert_int_equal(datapath_port_add(&ports[1]->port, &s, NULL), 0);
+	/* A receiver that goes down: what waits for it ends by that name. */
+	introduce();
+	shape(66000);
+	put_numbered(120);
+	while (rte_mempool_avail_count(pool) == full) {
+		assert_true(clock_ns() < end);
+		sched_yield();
+	}
+	atomic_store(&ports[1]->port.tx_queues, 0);
+	while (!dropped(1, DROP_PORT_DOWN) || rte_mempool_avail_count(pool) != full) {
+		assert_true(clock_ns() < end);
+		sched_yield();
+	}
+	atomic_store(&ports[1]->port.tx_queues, 1);
+	while (get_numbered(QUIET_MS) >= 0)
+		;
+}
+
 /* What a port of a mode makes of a frame: VLAN rows after ovs-vswitchd.conf.db(5), "vlan_mode". */
 #define NONE 0xffff /* untagged */
 #define LOST 0xfffe /* does not arrive */
@@ -1175,6 +1317,9 @@ main(void)
 		TEST(test_no_learning),
 		TEST(test_isolated),
 		TEST(test_policed),
+		TEST(test_shaped),
+		TEST(test_shaped_changes),
+		TEST(test_shaped_end),
 		TEST(test_vlan_modes),
 		TEST(test_tunnel_tags),
 		TEST(test_offload_shift),
