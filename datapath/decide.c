@@ -147,24 +147,33 @@ struct runs {
 	struct run run[FRAME_BURST];
 };
 
-/* How many frames from the first on begin like it: both addresses, and the type or the tag. */
+/*
+ * How many frames from the first on begin like it: both addresses, and the type or the tag.  They
+ * get its tag; what they need and the longest of them is noted.
+ */
 static inline unsigned
-run_length(struct frame *f, unsigned most)
+run_length(struct worker *w, struct frame *f, unsigned most)
 {
 	const __m128i begin = _mm_loadu_si128((const __m128i *)(const void *)f->data);
 	const uint64_t tag = f->tag;
-	unsigned n;
+	uint32_t longest = w->longest;
+	uint8_t needs = w->needs;
+	struct frame *next;
 
-	for (n = 1; n < most; n++) {
+	for (next = f + 1; next < f + most; next++) {
 		__m128i differs = _mm_xor_si128(
-			begin, _mm_loadu_si128((const __m128i *)(const void *)f[n].data));
+			begin, _mm_loadu_si128((const __m128i *)(const void *)next->data));
 
 		if (!_mm_testz_si128(differs, differs) ||
-			f[n].head_len < ETHERNET_HEADER + VLAN_TAG)
+			next->head_len < ETHERNET_HEADER + VLAN_TAG)
 			break;
-		f[n].tag = tag;
+		next->tag = tag;
+		needs |= next->needs;
+		longest = next->len > longest ? next->len : longest;
 	}
-	return n;
+	w->longest = longest;
+	w->needs = needs;
+	return (unsigned)(next - f);
 }
 
 /* Lets the frames in that may enter, and fetches the MAC table's lines for them. */
@@ -176,6 +185,8 @@ decide_entry(struct worker *w, const struct snapshot_port *in, struct runs *runs
 	const unsigned count = w->burst.count;
 	unsigned n = 0;
 
+	w->needs = 0;
+	w->longest = 0;
 	for (unsigned i = 0; i < count;) {
 		struct frame *f = &w->burst.frames[i];
 		enum drop drop = admit(in, f);
@@ -192,11 +203,13 @@ decide_entry(struct worker *w, const struct snapshot_port *in, struct runs *runs
 		run->target_hash = fdb_hash(fdb, run->target);
 		fdb_prefetch(fdb, run->source_hash);
 		fdb_prefetch(fdb, run->target_hash);
+		w->needs |= f->needs;
+		w->longest = f->len > w->longest ? f->len : w->longest;
 		run->first = (uint8_t)i;
 		run->count = 1;
 		/* With a list of customer VLANs the tag behind the first 16 bytes counts as well. */
 		if (LIKELY(in->all_cvlans && f->head_len >= ETHERNET_HEADER + VLAN_TAG))
-			run->count = (uint8_t)run_length(f, count - i);
+			run->count = (uint8_t)run_length(w, f, count - i);
 		i += run->count;
 		n++;
 	}

@@ -101,19 +101,8 @@ static inline bool
 is_ready(const struct worker *w, const struct snapshot_port *out, const struct frame_list *list,
 	unsigned accepts)
 {
-	const struct frame *frames = w->burst.frames;
-	uint32_t longest = 0;
-	unsigned needs = 0;
-
-	if (UNLIKELY(!list->plain || w->shared || out->out_checks))
-		return false;
-	for (unsigned k = 0; k < list->count; k++) {
-		const struct frame *f = &frames[list->index[k]];
-
-		needs |= f->needs;
-		longest = f->len > longest ? f->len : longest;
-	}
-	return LIKELY(!(needs & ~accepts) && longest <= out->max_len);
+	return list->plain && !w->shared && !out->out_checks && !(w->needs & ~accepts) &&
+	       w->longest <= out->max_len;
 }
 
 /* Second pass, for one destination. */

@@ -119,7 +119,8 @@ struct burst {
 
 _Static_assert(sizeof(struct frame) == 64, "a frame's description is one cache line");
 _Static_assert(offsetof(struct frame, needs) == offsetof(struct frame, len) + 8 &&
+		       offsetof(struct frame, verified) == offsetof(struct frame, needs) + 1 &&
 		       offsetof(struct frame, tag) == offsetof(struct frame, needs) + 16,
-	"frame_start() writes the lengths and the request as a whole each");
+	"lengths and request are written, and looked at, as a whole each");
 
 #endif

@@ -112,7 +112,9 @@ struct worker {
 	struct rte_mbuf *handed[FRAME_BURST];
 
 	/* one burst's decisions */
-	bool shared; /* some frame may be in several lists */
+	bool shared;      /* some frame may be in several lists */
+	uint8_t needs;    /* of all frames together */
+	uint32_t longest; /* frame's len */
 	unsigned list_count;
 	uint16_t list_ports[PORT_MAX]; /* ports whose list is not empty */
 	struct frame_list lists[PORT_MAX];

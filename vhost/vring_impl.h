@@ -276,8 +276,10 @@ HOT struct tx_words
 tx_header(const struct frame *f, unsigned num_buffers)
 {
 	struct tx_words words = {.second = (uint32_t)num_buffers << 16};
+	uint16_t request; /* needs and verified */
 
-	return LIKELY(!f->needs && !f->verified) ? words : tx_header_full(f, num_buffers);
+	memcpy(&request, &f->needs, sizeof(request));
+	return LIKELY(!request) ? words : tx_header_full(f, num_buffers);
 }
 
 /*

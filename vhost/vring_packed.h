@@ -204,7 +204,7 @@ packed_entries(const struct vring *vr, const struct plain *plain, unsigned at, s
 	 * Read once, each as a whole: processors with AVX load 16 aligned bytes at one moment, so that
 	 * the flags belong to what stands beside them.
 	 */
-	__asm__ volatile("" : "+x"(d0), "+x"(d1), "+x"(d2), "+x"(d3) : : "memory");
+	__asm__ volatile("" : "+x"(d0), "+x"(d1), "+x"(d2), "+x"(d3));
 	return plain_four(plain, _mm256_set_m128i(d1, d0), _mm256_set_m128i(d3, d2),
 		UINT64_C(0xffff) << ENTRY_ID_SHIFT,
 		_mm256_set1_epi64x(INT64_C(1) << ENTRY_SLOTS_SHIFT), to, write);

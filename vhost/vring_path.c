@@ -51,29 +51,46 @@ entry_spans(struct vring *vr, unsigned n, uint16_t write, struct spans *spans, c
 
 /* ---- receive: a chain of the guest's transmitq becomes a frame of the burst ---- */
 
+/* The frame behind a header that asks for something; false: dropped and counted. */
+static __attribute__((noinline)) bool
+rx_request(const struct vring *vr, struct frame *f, uint64_t first, const uint8_t *rest,
+	struct port_counters *counters)
+{
+	struct virtio_net_hdr hdr;
+
+	memcpy(&hdr, &first, sizeof(first));
+	memcpy((uint8_t *)&hdr + sizeof(first), rest, VIRTIO_NET_HDR_LEN_LEGACY - sizeof(first));
+	if (rx_offload(vr, f, &hdr))
+		return true;
+	rx_drop(counters, DROP_BAD_OFFLOAD, f->len);
+	return false;
+}
+
 /*
  * The plain entries from `i` on, which hold header and frame in one piece, as far as the burst has
  * room.  Returns the number of the first that was not used up.
  */
 HOT unsigned
-rx_flat(struct vring *vr, struct burst *burst, unsigned i, const unsigned count,
+rx_flat(struct vring *vr, struct burst *burst, unsigned i, unsigned count,
 	struct port_counters *counters, const uint32_t header_len)
 {
-	const struct entry *entries = vr->ahead.at;
-	unsigned n = burst->count, segs = burst->segs_used;
+	const unsigned room = FRAME_BURST - burst->count;
+	const struct entry *e = &vr->ahead.at[i], *end = e + (count - i < room ? count - i : room);
+	struct frame *f = &burst->frames[burst->count];
+	uint8_t *to = burst->slots[burst->count].bytes;
+	struct frame_seg *seg = &burst->segs[burst->segs_used];
+	const struct frame_seg *segs_end = &burst->segs[FRAME_SEGS - SPANS_MAX];
 	uint32_t bytes = burst->bytes;
 
-	for (; i < count && n < FRAME_BURST && LIKELY(bytes < FRAME_BURST_BYTES); i++) {
-		const uint8_t *at = entries[i].at;
-		uint32_t len = entries[i].len - header_len;
-		struct frame *f = &burst->frames[n];
-		uint8_t *to = burst->slots[n].bytes;
+	for (; e < end && LIKELY(bytes < FRAME_BURST_BYTES); e++) {
+		const uint8_t *at = e->at;
+		uint32_t len = e->len - header_len;
 		uint64_t header;
 
 		if (UNLIKELY(len - FRAME_LEN_MIN > FRAME_LEN_MAX - FRAME_LEN_MIN)) {
 			if (!at)
 				break;
-			rx_misfit(counters, entries[i].len, header_len);
+			rx_misfit(counters, e->len, header_len);
 			continue;
 		}
 		memcpy(&header, at, sizeof(header));
@@ -81,36 +98,27 @@ rx_flat(struct vring *vr, struct burst *burst, unsigned i, const unsigned count,
 			frame_start(f, to, len, len, 0);
 			copy_short(to, at + header_len, len);
 		} else {
-			struct frame_seg *seg = &burst->segs[segs];
-
-			if (UNLIKELY(segs > FRAME_SEGS - SPANS_MAX))
+			if (UNLIKELY(seg > segs_end))
 				break;
-			segs++;
 			frame_start(f, to, len, FRAME_PREFIX, 1);
 			f->segs = seg;
 			copy_ends(to, at + header_len, FRAME_PREFIX, FRAME_PREFIX / 2);
 			seg->addr = at + header_len + FRAME_PREFIX;
 			seg->len = len - FRAME_PREFIX;
+			seg++;
 		}
 		/* Flags and type: a header without a request is the common case. */
-		if (UNLIKELY((uint16_t)header)) {
-			struct virtio_net_hdr hdr;
-
-			memcpy(&hdr, &header, sizeof(header));
-			memcpy((uint8_t *)&hdr + sizeof(header), at + sizeof(header),
-				VIRTIO_NET_HDR_LEN_LEGACY - sizeof(header));
-			if (!rx_offload(vr, f, &hdr)) {
-				rx_drop(counters, DROP_BAD_OFFLOAD, len);
-				continue;
-			}
-		}
-		n++;
+		if (UNLIKELY((uint16_t)header) &&
+			!rx_request(vr, f, header, at + sizeof(header), counters))
+			continue;
+		f++;
+		to += sizeof(struct frame_slot);
 		bytes += len;
 	}
-	burst->count = (uint16_t)n;
-	burst->segs_used = (uint16_t)segs;
+	burst->count = (uint16_t)(f - burst->frames);
+	burst->segs_used = (uint16_t)(seg - burst->segs);
 	burst->bytes = bytes;
-	return i;
+	return (unsigned)(e - vr->ahead.at);
 }
 
 /* One entry that is not plain. */
@@ -153,7 +161,8 @@ ring_rx(struct vring *vr, struct burst *burst, struct port_counters *counters, c
 		i = rx_flat(vr, burst, i, n, counters, header_len);
 		if (LIKELY(i == n) || rx_burst_full(burst))
 			break;
-		rx_chain(vr, burst, i++, counters, packed);
+		if (!ahead->at[i].at)
+			rx_chain(vr, burst, i++, counters, packed);
 	}
 	ahead->taken = (uint16_t)i;
 	if (!burst->count)
@@ -171,6 +180,16 @@ struct tx {
 	uint64_t words[AHEAD_MAX];
 };
 
+/* Marks the buffers of plain entries as written; tx_spans() does it for all others. */
+static __attribute__((noinline)) void
+tx_log(struct vring *vr, const struct tx *tx, const bool packed)
+{
+	for (unsigned i = 0; i < tx->used; i++)
+		if (vr->ahead.at[i].at)
+			vring_log_host(vr, vr->ahead.at[i].at,
+				(uint32_t)(packed ? tx->words[i] : tx->words[i] >> 32));
+}
+
 /* The driver gets what was used until here. */
 HOT void
 tx_publish(struct vring *vr, struct tx *tx, const bool packed)
@@ -179,6 +198,8 @@ tx_publish(struct vring *vr, struct tx *tx, const bool packed)
 
 	if (!n)
 		return;
+	if (UNLIKELY(vr->log != NULL))
+		tx_log(vr, tx, packed);
 	if (packed) {
 		packed_advance(vr, n, packed_publish(vr, tx->words, n, tx->joined));
 	} else {
@@ -281,32 +302,35 @@ HOT void
 ring_tx(struct vring *vr, const struct frame *frames, const uint8_t *list, unsigned count,
 	struct port_counters *counters, const bool packed, const uint32_t header_len)
 {
-	const struct entry *entries = vr->ahead.at;
+	const uint8_t *end = list + count;
+	const struct entry *e = vr->ahead.at;
 	uint64_t bytes = 0;
 	unsigned packets = 0;
 	struct tx tx;
+	uint64_t *word = tx.words;
 
 	tx.used = 0;
 	tx.joined[0] = 0;
 	tx.joined[1] = 0;
 	tx.dry = peek(vr, count, VIRTQ_DESC_F_WRITE, packed) < count;
-	for (unsigned k = 0; k < count; k++) {
-		const struct frame *f = &frames[list[k]];
-		const struct entry *e = &entries[tx.used];
+	for (; list < end; list++) {
+		const struct frame *f = &frames[*list];
 		uint32_t need = f->len + header_len;
 
 		/* Behind the last entry there is one of length 0. */
 		if (UNLIKELY(e->len < need)) {
+			tx.used = (unsigned)(word - tx.words);
 			tx_gather(vr, &tx, f, counters, packed);
+			word = &tx.words[tx.used];
+			e = &vr->ahead.at[tx.used];
 			continue;
 		}
 		tx_flat(e->at, f, header_len);
-		if (UNLIKELY(vr->log != NULL))
-			vring_log_host(vr, e->at, need);
-		tx.words[tx.used++] = used_word(e, need, packed);
+		*word++ = used_word(e++, need, packed);
 		packets++;
 		bytes += need;
 	}
+	tx.used = (unsigned)(word - tx.words);
 	counters->tx_packets += packets;
 	counters->tx_bytes += bytes - (uint64_t)packets * header_len;
 	tx_publish(vr, &tx, packed);

@@ -58,8 +58,9 @@ plain_four(const struct plain *plain, __m256i d01, __m256i d23, uint64_t keep, _
 		_mm256_and_si256(meta, _mm256_set1_epi64x((long long)(keep | UINT32_MAX))), ids);
 	_mm256_storeu_si256((__m256i *)(void *)to, _mm256_unpacklo_epi64(addr, meta));
 	_mm256_storeu_si256((__m256i *)(void *)(to + 2), _mm256_unpackhi_epi64(addr, meta));
+	/* From memory: cheaper than to take them out of vectors. */
 	for (unsigned i = 0; i < 4; i++)
-		prefetch_buffer(to[i].at, write);
+		prefetch_buffer(*(uint8_t *const volatile *)&to[i].at, write);
 	return true;
 }
 

@@ -95,9 +95,8 @@ split_available(struct vring *vr)
 	return n;
 }
 
-/* Four heads in a word; a byte of each lane of EACH. */
-#define EACH     UINT64_C(0x0001000100010001)
-#define IN_A_ROW UINT64_C(0x0003000200010000)
+/* Four heads in a word. */
+#define EACH UINT64_C(0x0001000100010001)
 
 HOT uint64_t
 split_four(const uint16_t *heads)
@@ -108,11 +107,11 @@ split_four(const uint16_t *heads)
 	return four;
 }
 
-/* Each head is the one before it and one? */
+/* Is each head the one before it and one?  Heads are below 2^15. */
 HOT bool
 split_in_a_row(uint64_t four)
 {
-	return four - (uint16_t)four * EACH == IN_A_ROW;
+	return (four - (four << 16)) >> 16 == EACH >> 16;
 }
 
 /*
@@ -178,7 +177,7 @@ split_entries(const struct vring *vr, const struct plain *plain, const uint16_t 
 			_mm_loadu_si128(desc + (four >> 48)), 1);
 	}
 	/* Read once: what follows works on these registers. */
-	__asm__ volatile("" : "+x"(d01), "+x"(d23) : : "memory");
+	__asm__ volatile("" : "+x"(d01), "+x"(d23));
 	ids = _mm256_cvtepu16_epi64(_mm_cvtsi64_si128((long long)four));
 	ids = _mm256_slli_epi64(_mm256_permute4x64_epi64(ids, 0xd8), ENTRY_ID_SHIFT);
 	return plain_four(plain, d01, d23, 0, ids, to, write);
@@ -201,6 +200,16 @@ split_entry(struct vring *vr, unsigned n, uint16_t head, uint16_t write)
 	prefetch_buffer(at, write);
 }
 
+/* Four that are not alike. */
+static __attribute__((noinline, unused)) void
+split_one_by_one(struct vring *vr, const struct entry *e, const uint16_t *heads, uint16_t write)
+{
+	unsigned n = (unsigned)(e - vr->ahead.at);
+
+	for (unsigned i = 0; i < 4; i++)
+		split_entry(vr, n + i, heads[i], write);
+}
+
 /* Reads ahead until there are `want` entries, AHEAD_MAX at most; returns how many there are. */
 HOT unsigned
 split_peek(struct vring *vr, unsigned want, uint16_t write)
@@ -221,11 +230,13 @@ split_peek(struct vring *vr, unsigned want, uint16_t write)
 		const struct plain plain = plain_start(
 			vr, UINT64_C(0xffff) << ENTRY_ID_SHIFT, (uint64_t)write << ENTRY_ID_SHIFT);
 
-		for (; n + 4 <= want; n += 4)
-			if (UNLIKELY(!split_entries(
-				    vr, &plain, heads + n - first, &vr->ahead.at[n], write)))
-				for (unsigned i = n; i < n + 4; i++)
-					split_entry(vr, i, heads[i - first], write);
+		struct entry *e = &vr->ahead.at[n];
+		const uint16_t *four = heads;
+
+		for (unsigned fours = (want - n) / 4; fours--; four += 4, e += 4)
+			if (UNLIKELY(!split_entries(vr, &plain, four, e, write)))
+				split_one_by_one(vr, e, four, write);
+		n += (want - n) & ~3u;
 	}
 #endif
 	for (; n < want; n++)
