@@ -304,30 +304,36 @@ packed_publish_steps(struct vring *vr, const uint64_t *words, unsigned n, const 
 			;
 		packed_step(vr, places[first], places[end]);
 		for (unsigned i = end; i-- > first;)
-			packed_write(vr, places[i], words[i]);
+			packed_write(vr, places[i], words ? words[i] : packed_word(&e[i], 0));
 	}
 	return slots;
 }
 
 /*
- * Gives the first `n` entries back with what words[] says.  The very first is written last: a
- * driver that sees it finds all others used too.  Returns how many slots they take.
+ * Gives the first `n` entries back with what words[] says, or unwritten where that is NULL.  The
+ * very first is written last: a driver that sees it finds all others used too.  Returns how many
+ * slots they take.
  */
 HOT unsigned
 packed_publish(struct vring *vr, const uint64_t *words, unsigned n, const uint64_t joined[2])
 {
-	unsigned straight = vr->size - vr->next < (int)n ? (unsigned)(vr->size - vr->next) : n;
-	uint64_t turn = (uint64_t)packed_used(vr->wrap) << PACKED_FLAGS_SHIFT;
-	struct virtq_packed_desc *d = &vr->packed[vr->next];
+	const struct entry *e = vr->ahead.at;
+	struct place p = packed_here(vr);
+	unsigned straight = (unsigned)(vr->size - p.at) < n ? (unsigned)(vr->size - p.at) : n, i;
+	uint64_t turn = (uint64_t)packed_used(p.wrap) << PACKED_FLAGS_SHIFT;
+	struct virtq_packed_desc *d = &vr->packed[p.at];
 
 	if (UNLIKELY(vr->ahead.chained || vr->inflight || vr->log_used))
 		return packed_publish_steps(vr, words, n, joined);
-	for (unsigned i = 1; i < straight; i++)
-		*(volatile uint64_t *)(void *)&d[i].len = words[i] | turn;
-	turn = (uint64_t)packed_used(!vr->wrap) << PACKED_FLAGS_SHIFT;
-	for (unsigned i = straight; i < n; i++)
-		*(volatile uint64_t *)(void *)&vr->packed[i - straight].len = words[i] | turn;
-	packed_write(vr, packed_here(vr), words[0]);
+#pragma GCC unroll 4
+	for (i = 1; i < straight; i++)
+		*(volatile uint64_t *)(void *)&d[i].len =
+			(words ? words[i] : packed_word(&e[i], 0)) | turn;
+	turn = (uint64_t)packed_used(!p.wrap) << PACKED_FLAGS_SHIFT;
+	for (; i < n; i++)
+		*(volatile uint64_t *)(void *)&vr->packed[i - straight].len =
+			(words ? words[i] : packed_word(&e[i], 0)) | turn;
+	packed_write(vr, p, words ? words[0] : packed_word(e, 0));
 	return n;
 }
 
@@ -351,8 +357,7 @@ packed_return(struct vring *vr, unsigned n)
 {
 	static const uint64_t apart[2];
 	const struct entry *e = vr->ahead.at;
-	uint64_t words[AHEAD_MAX];
-	unsigned slots = 0;
+	unsigned slots;
 
 	if (vr->in_order) {
 		struct place p = packed_here(vr);
@@ -367,9 +372,7 @@ packed_return(struct vring *vr, unsigned n)
 		packed_step(vr, p, place_after(vr, p, slots));
 		packed_write(vr, p, packed_word(&e[n - 1], 0));
 	} else {
-		for (unsigned i = 0; i < n; i++)
-			words[i] = packed_word(&e[i], 0);
-		slots = packed_publish(vr, words, n, apart);
+		slots = packed_publish(vr, NULL, n, apart);
 	}
 	packed_advance(vr, n, slots);
 }
