@@ -77,6 +77,7 @@
  *	cycles_per_packet	busy TSC cycles per packet received; 0 without packets
  *	packets, wakeups	since the reset
  *	sleeping	bool
+ *	vectors		level of vectors at which it works on the rings of guests: "x86-64-v3"
  * }]}
  *
  * config.show -> {"config": {"bridges": {...}, "ports": {...}, "fdb": [...]}, "text": YAML}
@@ -192,6 +193,7 @@ static const struct column worker_columns[] = {
 	{"PACKETS", "packets", COLUMN_COUNTER, "packets received since the reset"},
 	{"WAKEUPS", "wakeups", COLUMN_COUNTER, "times it was woken from sleep"},
 	{"SLEEPING", "sleeping", COLUMN_TEXT, "is it asleep at this moment?"},
+	{"VECTORS", "vectors", COLUMN_HIDDEN, "level of vectors used on the rings of guests"},
 	{"QUEUE LIST", "queue_list", COLUMN_HIDDEN, "the queues it polls"},
 	END,
 };

@@ -18,6 +18,7 @@
 #include "bench/pair.h"
 #include "datapath/datapath.h"
 #include "lib/clock.h"
+#include "vhost/vring_level.h"
 
 #define WINDOWS   200
 #define WINDOW_US 5000
@@ -122,9 +123,10 @@ print_drops(const struct pair *pair)
 static void
 parse(int argc, char **argv)
 {
+	struct err err;
 	int c;
 
-	while ((c = getopt(argc, argv, "s:r:f:pimbHj")) != -1) {
+	while ((c = getopt(argc, argv, "s:r:f:v:pimbHj")) != -1) {
 		switch (c) {
 		case 's':
 			options.size = (unsigned)atoi(optarg);
@@ -134,6 +136,10 @@ parse(int argc, char **argv)
 			break;
 		case 'f':
 			options.flight = (unsigned)atoi(optarg);
+			break;
+		case 'v':
+			if (vring_level_select(optarg, &err))
+				DIE("%s", err.text);
 			break;
 		case 'p':
 			options.packed = true;
@@ -154,7 +160,7 @@ parse(int argc, char **argv)
 			json = true;
 			break;
 		default:
-			DIE("-s SIZE -r RING -f FRAMES_IN_FLIGHT -p(acked) -i(n order) -m(ergeable) -H(ugepages) -b(ig "
+			DIE("-s SIZE -r RING -f FRAMES_IN_FLIGHT -v(ectors) LEVEL -p(acked) -i(n order) -m(ergeable) -H(ugepages) -b(ig "
 			    "buffers) -j(son)");
 		}
 	}

@@ -18,6 +18,7 @@
 #include "datapath/forward.h"
 #include "datapath/topology.h"
 #include "lib/parse.h"
+#include "vhost/vring_level.h"
 
 #define TURNS_WARM 64 /* every descriptor of a ring of 1024 has been used once with bursts of 32 */
 #define TSC_HZ     1000 /* the clock stands still */
@@ -140,7 +141,7 @@ main(int argc, char **argv)
 	struct err err;
 	int c;
 
-	while ((c = getopt(argc, argv, "s:b:n:pim")) != -1) {
+	while ((c = getopt(argc, argv, "s:b:n:v:pim")) != -1) {
 		switch (c) {
 		case 's':
 			options.size = number(optarg, 2000);
@@ -150,6 +151,10 @@ main(int argc, char **argv)
 			break;
 		case 'n':
 			turns = number(optarg, 1000000);
+			break;
+		case 'v':
+			if (vring_level_select(optarg, &err))
+				DIE("%s", err.text);
 			break;
 		case 'p':
 			options.packed = true;
@@ -161,7 +166,7 @@ main(int argc, char **argv)
 			options.mergeable = true;
 			break;
 		default:
-			DIE("-s SIZE -b BURST -n TURNS -p(acked) -i(n order) -m(ergeable)");
+			DIE("-s SIZE -b BURST -n TURNS -v(ectors) LEVEL -p(acked) -i(n order) -m(ergeable)");
 		}
 	}
 	if (pair_open(&pair, &options, &err))

@@ -3,6 +3,7 @@
 
 #include "control/command.h"
 #include "lib/clock.h"
+#include "vhost/vring_level.h"
 
 static json_t *
 queue_list(struct state *state, unsigned worker)
@@ -34,10 +35,11 @@ worker_row(struct state *state, unsigned worker)
 		busy = 100.0 * (double)s.busy_cycles / total;
 	if (s.packets)
 		cycles = (double)s.busy_cycles / (double)s.packets;
-	row = json_pack("{s:i, s:i, s:i, s:f, s:f, s:I, s:I, s:b}", "worker", (int)worker, "cpu",
-		(int)s.cpu, "queues", (int)s.queues, "busy_percent", busy, "cycles_per_packet",
-		cycles, "packets", (json_int_t)s.packets, "wakeups", (json_int_t)s.wakeups,
-		"sleeping", (int)s.sleeping);
+	row = json_pack("{s:i, s:i, s:i, s:f, s:f, s:I, s:I, s:b, s:s}", "worker", (int)worker,
+		"cpu", (int)s.cpu, "queues", (int)s.queues, "busy_percent", busy,
+		"cycles_per_packet", cycles, "packets", (json_int_t)s.packets, "wakeups",
+		(json_int_t)s.wakeups, "sleeping", (int)s.sleeping, "vectors",
+		vring_level_name(vring_level()));
 	json_object_set_new(row, "queue_list", queue_list(state, worker));
 	return row;
 }

@@ -26,6 +26,7 @@
 #include "control/state.h"
 #include "control/taker.h"
 #include "lib/clock.h"
+#include "vhost/vring_level.h"
 
 #define RUNTIME_DIR_MODE 0750
 
@@ -365,8 +366,9 @@ say_ready(const struct daemon *d)
 		used += (size_t)snprintf(
 			cpus + used, sizeof(cpus) - used, "%s%u", w ? "," : "", stats.cpu);
 	}
-	log_info("ready: socket %s, workers on CPU %s, bridges: %u, ports: %u", d->socket.path,
-		cpus, d->state.running.bridge_count, d->state.running.port_count);
+	log_info("ready: socket %s, workers on CPU %s, vectors %s, bridges: %u, ports: %u",
+		d->socket.path, cpus, vring_level_name(vring_level()),
+		d->state.running.bridge_count, d->state.running.port_count);
 	snprintf(ready, sizeof(ready), "READY=1\nMAINPID=%ld", (long)getpid());
 	if (notify(ready) < 0)
 		log_warning("cannot tell the service manager: $NOTIFY_SOCKET is not usable");

@@ -10,6 +10,7 @@
 
 #include "control/options.h"
 #include "lib/parse.h"
+#include "vhost/vring_level.h"
 
 #define IDLE_US_MAX 1000000
 
@@ -141,6 +142,17 @@ set_iova(struct options *o, const char *value, struct err *err)
 	return 0;
 }
 
+/* At once: rings are created long after. */
+static int
+set_vectors(struct options *o, const char *value, struct err *err)
+{
+	struct err why;
+	int rc = vring_level_select(value, &why);
+
+	(void)o;
+	return rc < 0 ? err_set(err, rc, "--vectors %s", why.text) : 0;
+}
+
 static int
 set_takeover(struct options *o, const char *value, struct err *err)
 {
@@ -204,6 +216,9 @@ static const struct {
 	{"iova", "MODE", set_iova,
 		"pa: physical addresses for network cards without IOMMU (needs\n"
 		"hugepages and root); default: va"},
+	{"vectors", "LEVEL", set_vectors,
+		"x86-64-v2, -v3 or -v4: vectors (SSE, AVX2, AVX-512) used on the rings\n"
+		"of guests; default: auto, the best that the processor has"},
 	{"takeover", NULL, set_takeover,
 		"take the place of the daemon that runs, with all its connections:\n"
 		"guests notice nothing; it ends when this one is ready"},

@@ -89,6 +89,11 @@ struct vring_path {
 	void (*disarm)(struct vring *vr);
 };
 
+/* Of each level: [0] for split rings, [1] for packed ones. */
+extern const struct vring_path vring_path_v2[2], vring_path_v3[2], vring_path_v4[2];
+/* Of the chosen level. */
+const struct vring_path *vring_level_path(bool packed);
+
 struct vring {
 	/* constant while published */
 	const struct vring_path *path;

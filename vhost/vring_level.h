@@ -32,11 +32,4 @@ enum vring_level vring_level(void);
  */
 int vring_level_select(const char *name, struct err *err);
 
-struct vring_path;
-
-/* [0] for split rings, [1] for packed ones. */
-extern const struct vring_path vring_path_v2[2], vring_path_v3[2], vring_path_v4[2];
-
-const struct vring_path *vring_level_path(bool packed);
-
 #endif

@@ -57,6 +57,7 @@ class Start(TestCase):
                              (["--workers", "4096"], ["4096"]),
                              (["--workers", "0,x"], ["0,x"]),
                              (["--config", "/nonexistent/file"], ["/nonexistent/file"]),
+                             (["--vectors", "x86-64-v9"], ["x86-64-v9", "x86-64-v3"]),
                              (["--socket", "/nonexistent/dir/socket"], ["/nonexistent/dir"]),
                              (["--socket", "/tmp/" + "x" * 120], ["107"])):
             with self.subTest(words=words):
@@ -73,6 +74,18 @@ class Start(TestCase):
         cpu = max(os.sched_getaffinity(0))
         switch = self.bench.switch("--workers", cpu)
         self.assertEqual([row["cpu"] for row in switch.rows("worker", "show")], [cpu])
+
+    def test_vectors_are_those_asked_for(self):
+        switch = self.bench.switch("--vectors", "x86-64-v2")
+        self.assertEqual({row["vectors"] for row in switch.rows("worker", "show")}, {"x86-64-v2"})
+
+    def test_vectors_by_default(self):
+        flags = open("/proc/cpuinfo", encoding="ascii").read().split("flags", 1)[1].split("\n")[0]
+        best = ("x86-64-v4" if "avx512vl" in flags.split() else
+                "x86-64-v3" if "avx2" in flags.split() else "x86-64-v2")
+        switch = self.bench.switch()
+        self.assertEqual({row["vectors"] for row in switch.rows("worker", "show")}, {best})
+        self.assertIn(f"vectors {best}", switch.log.read_text())
 
     @requires_root
     def test_first_frame_within_300_ms(self):

@@ -722,6 +722,7 @@ test_vlan_modes(void **state)
 	for (size_t i = 0; i < sizeof(vlan_rows) / sizeof(vlan_rows[0]); i++) {
 		const struct vlan_row *r = &vlan_rows[i];
 		uint8_t sent[400], wanted[400];
+		struct port_counters before;
 
 		set_vlan(0, r->in_mode, r->in_tag, r->in_trunk);
 		set_vlan(1, r->out_mode, r->out_tag, r->out_trunk);
@@ -737,7 +738,10 @@ test_vlan_modes(void **state)
 				make(wanted, group, host(0), r->expected, 18, 7);
 			memcpy(wanted + (r->expected < LOST ? 16 : 12),
 				sent + (r->tci != NONE ? 16 : 12), untagged - 12);
+			datapath_port_counters(&ports[0]->port, &before);
 			memory_port_put(ports[0], 0, sent, len);
+			/* Before the modes change again. */
+			await_received(0, before.rx_packets + 1);
 			if (r->expected == LOST)
 				expect_nothing(1);
 			else

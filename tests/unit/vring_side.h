@@ -7,6 +7,7 @@
 #ifndef TESTS_UNIT_VRING_SIDE_H
 #define TESTS_UNIT_VRING_SIDE_H
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@
 #include "vhost/driver_net.h"
 #include "vhost/memory.h"
 #include "vhost/port_vhost.h"
+#include "vhost/vring_level.h"
 
 struct side {
 	struct driver_memory *memory;
@@ -158,6 +160,21 @@ side_forget(void **state)
 	return 0;
 }
 
+/* The level of vectors that the environment asks for, if this processor has it. */
+static inline void
+side_choose_level(void)
+{
+	const char *name = getenv("VECTORS");
+	struct err err;
+	int rc = name ? vring_level_select(name, &err) : 0;
+
+	if (rc == -ENOTSUP) {
+		print_message("%s\n", err.text);
+		skip();
+	}
+	assert_int_equal(rc, 0);
+}
+
 /* options->memory is made here, of `bytes` in `regions` adjacent regions. */
 static inline void
 side_open(struct side *side, const struct driver_net_options *options, uint64_t bytes,
@@ -166,6 +183,7 @@ side_open(struct side *side, const struct driver_net_options *options, uint64_t 
 	struct driver_net_options o = *options;
 	struct err err = {0};
 
+	side_choose_level();
 	memset(side, 0, sizeof(*side));
 	port_init(&side->device.port, &vhost_rings_ops, "side", 1, 1);
 	side->bytes = bytes;
