@@ -87,7 +87,8 @@ static const struct key port_keys[] = {
 	PORT(cvlans, VALUE_VLANS, KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
 		"the customer VLANs that a dot1q-tunnel port takes; not given: all"),
 	PORT(priority_tags, VALUE_ENUM, KEY_SET, 0, 0, "never if-nonzero always", "never", NULL,
-		NULL, "give frames without VLAN a tag with VLAN 0 that carries their priority"),
+		NULL, "send frames without VLAN with a tag of VLAN 0: if they have a priority, or always if they "
+		"came with a tag"),
 	PORT(qinq_ethtype, VALUE_ENUM, KEY_SET, 0, 0, "802.1ad 802.1q", "802.1ad", NULL, NULL,
 		"the outer tag of a dot1q-tunnel port: 0x88a8 or 0x8100"),
 	PORT(profile, VALUE_ENUM, KEY_SET, 0, 0, "default open vm tenant", "default", NULL, NULL,

@@ -21,6 +21,7 @@
 #define VLAN_TAG         4
 #define VLAN_VID_MASK    0x0fff
 #define VLAN_PCP_MASK    0xf000 /* PCP and DEI */
+#define VLAN_HAD_TAG     0x0001 /* in frame.tci: the frame came with a tag */
 
 static inline uint16_t
 classify_load16(const uint8_t *p)
@@ -48,8 +49,22 @@ classify_carries(const struct snapshot_port *p, unsigned vlan)
 	case VLAN_DOT1Q_TUNNEL:
 		return vlan == p->tag;
 	default:
-		return vlan == p->tag || p->all_vlans || vlan_set_has(&p->trunks, vlan);
+		/* Never VLAN 0: what leaves untagged would come back in the native VLAN. */
+		return vlan == p->tag || (vlan && (p->all_vlans || vlan_set_has(&p->trunks, vlan)));
 	}
+}
+
+/*
+ * Does it depend on a tag behind the outer one whether the port sends a frame of a VLAN that it
+ * carries?  An access port sends no frame with a tag; a tunnel port may have a list of customers'.
+ */
+static inline bool
+classify_looks_inside(
+	const struct snapshot_port *in, const struct snapshot_port *out, const struct frame *f)
+{
+	if (out->vlan_mode == VLAN_ACCESS)
+		return f->tagged || in->vlan_mode == VLAN_DOT1Q_TUNNEL;
+	return out->vlan_mode == VLAN_DOT1Q_TUNNEL && !out->all_cvlans;
 }
 
 /*
@@ -80,7 +95,7 @@ classify_vlan(const struct snapshot_port *p, struct frame *f)
 				return DROP_VLAN_DENIED;
 		} else {
 			f->tagged = 1;
-			f->tci = tci & VLAN_PCP_MASK;
+			f->tci = (tci & VLAN_PCP_MASK) | VLAN_HAD_TAG;
 			f->tag_type = type;
 		}
 	} else if (p->vlan_mode == VLAN_DOT1Q_TUNNEL && !p->all_cvlans &&
@@ -155,8 +170,10 @@ classify_vid(const struct snapshot_port *p, const struct frame *f)
 static inline bool
 classify_tags(const struct snapshot_port *p, const struct frame *f)
 {
-	return classify_vid(p, f) || (p->priority_tags && p->vlan_mode != VLAN_DOT1Q_TUNNEL &&
-					     (p->priority_tags == PRIORITY_TAGS_ALWAYS || f->tci));
+	return classify_vid(p, f) ||
+	       (p->priority_tags && p->vlan_mode != VLAN_DOT1Q_TUNNEL &&
+		       (f->tci & (p->priority_tags == PRIORITY_TAGS_ALWAYS ? VLAN_HAD_TAG
+									   : VLAN_PCP_MASK)));
 }
 
 /* Brings the frame into the form in which it leaves by this port. */
@@ -169,8 +186,8 @@ classify_form(const struct snapshot_port *p, struct frame *f)
 	if (__builtin_expect(!tag && !f->tagged, 1))
 		return;
 	if (tag) {
-		uint16_t field[2] = {
-			rte_cpu_to_be_16(f->tag_type), rte_cpu_to_be_16((uint16_t)(f->tci | vid))};
+		uint16_t field[2] = {rte_cpu_to_be_16(f->tag_type),
+			rte_cpu_to_be_16((uint16_t)((f->tci & VLAN_PCP_MASK) | vid))};
 
 		if (!f->tagged)
 			classify_push(f);
@@ -180,7 +197,7 @@ classify_form(const struct snapshot_port *p, struct frame *f)
 	}
 }
 
-/* Does the port send this frame's VLAN, and its customer VLAN where that is limited? */
+/* Does the port send this frame's VLAN, and what stands behind the tag? */
 static inline bool
 classify_sends(const struct snapshot_port *p, const struct frame *f)
 {
@@ -189,11 +206,11 @@ classify_sends(const struct snapshot_port *p, const struct frame *f)
 
 	if (!classify_carries(p, f->vlan))
 		return false;
-	if (__builtin_expect(p->vlan_mode != VLAN_DOT1Q_TUNNEL || p->all_cvlans, 1))
+	if (p->vlan_mode != VLAN_ACCESS && (p->vlan_mode != VLAN_DOT1Q_TUNNEL || p->all_cvlans))
 		return true;
 	if (inner + 2 + 2 <= f->data + f->head_len && classify_is_tag(classify_load16(inner)))
 		vid = classify_load16(inner + 2) & VLAN_VID_MASK;
-	return vlan_set_has(&p->cvlans, vid);
+	return p->vlan_mode == VLAN_ACCESS ? !vid : vlan_set_has(&p->cvlans, vid);
 }
 
 /*

@@ -303,7 +303,7 @@ send_run(struct worker *w, const struct run *run, unsigned port, struct port_cou
 	const struct frame *f = &w->burst.frames[run->first];
 	unsigned sent = 0;
 
-	if (LIKELY(out->vlan_mode != VLAN_DOT1Q_TUNNEL || out->all_cvlans)) {
+	if (LIKELY(!classify_looks_inside(w->source, out, f))) {
 		if (UNLIKELY(!classify_carries(out, f->vlan))) {
 			counters->drops[DROP_NO_MEMBER] += run->count;
 			return 0;

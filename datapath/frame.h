@@ -71,7 +71,7 @@ struct frame {
 	union {
 		struct {
 			uint16_t vlan; /* the VLAN the frame belongs to on this bridge, 0..4094 */
-			uint16_t tci;  /* 802.1Q tag control: PCP and DEI to carry, VID = vlan */
+			uint16_t tci;  /* 802.1Q tag control: PCP and DEI to carry; VLAN_HAD_TAG */
 			uint16_t tag_type; /* EtherType of the outer tag: 0x8100 or 0x88a8 */
 			uint16_t tagged;   /* 1: data holds an outer tag right now */
 		};

@@ -697,6 +697,13 @@ static const struct vlan_row vlan_rows[] = {
 	{VLAN_TRUNK, 0, 0, 0x200a, VLAN_NATIVE_UNTAGGED, 10, 0, NONE},
 	{VLAN_NATIVE_TAGGED, 10, 11, 11, VLAN_ACCESS, 11, 0, NONE},
 	{VLAN_NATIVE_TAGGED, 10, 11, 12, VLAN_ACCESS, 12, 0, LOST},
+	/* VLAN 0 would leave untagged, and come back in the native VLAN */
+	{VLAN_TRUNK, 0, 0, NONE, VLAN_NATIVE_UNTAGGED, 10, 0, LOST},
+	{VLAN_TRUNK, 0, 0, 0xe000, VLAN_NATIVE_TAGGED, 10, 0, LOST},
+	{VLAN_TRUNK, 0, 0, NONE, VLAN_NATIVE_UNTAGGED, 0, 0, NONE},
+	/* an access port sends no tag, not even a customer's */
+	{VLAN_DOT1Q_TUNNEL, 10, 0, NONE, VLAN_ACCESS, 10, 0, NONE},
+	{VLAN_DOT1Q_TUNNEL, 10, 0, 300, VLAN_ACCESS, 10, 0, LOST},
 	/* tunnel: the customer's tag is payload of VLAN 10 */
 	{VLAN_DOT1Q_TUNNEL, 10, 0, 300, VLAN_DOT1Q_TUNNEL, 10, 0, 300},
 	{VLAN_DOT1Q_TUNNEL, 10, 0, NONE, VLAN_DOT1Q_TUNNEL, 10, 0, NONE},
