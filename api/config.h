@@ -15,18 +15,20 @@
 #include "lib/ethernet.h"
 #include "lib/ip.h"
 
-#define CONFIG_NAME_SIZE   32  /* with the NUL */
-#define CONFIG_PATH_SIZE   108 /* sun_path */
-#define CONFIG_FILE_SIZE   1024
-#define CONFIG_BRIDGES_MAX 256
-#define CONFIG_PORTS_MAX   1024
+#define CONFIG_NAME_SIZE    32  /* with the NUL */
+#define CONFIG_PATH_SIZE    108 /* sun_path */
+#define CONFIG_FILE_SIZE    1024
+#define CONFIG_ADDRESS_SIZE 512
+#define CONFIG_BRIDGES_MAX  256
+#define CONFIG_PORTS_MAX    1024
 
 /* X(identifier, name, help): the port types, in the order of their numbers. */
 #define PORT_TYPE_LIST(X)                                                                   \
 	X(VHOST_USER, "vhost-user", "a virtual machine's network card, by a Unix socket")   \
 	X(TAP, "tap", "an interface of this host, made by patchbay and gone with the port") \
-	X(AFPACKET, "afpacket", "an interface of this host, shared with the kernel (slow)") \
 	X(AFXDP, "afxdp", "an interface of this host, shared with the kernel by XDP")       \
+	X(AFPACKET, "afpacket", "an interface of this host, shared with the kernel")        \
+	X(VETH, "veth", "an interface that is made in a network namespace: a container")    \
 	X(PCI, "pci", "a network card by its PCI address, taken from the kernel")           \
 	X(PCAP, "pcap", "frames read from a capture file, once, and written to one")        \
 	X(NULL, "null", "swallows what it is sent and sends nothing")
@@ -80,6 +82,8 @@ struct port_config {
 	uint32_t socket_mode; /* octal permission bits; 0 = default */
 	/* kernel interfaces and files */
 	char dev[16];
+	char netns[CONFIG_NAME_SIZE];
+	char address[CONFIG_ADDRESS_SIZE];
 	char pci[16]; /* PCI address */
 	int xdp_mode; /* XDP_MODE_... */
 	struct vlan_set vlans;

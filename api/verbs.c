@@ -37,6 +37,12 @@
  *		reconnects	connections since the port was added, less one
  *		errors		connections that patchbayd ended because of an error
  *	}
+ *	interface	afpacket, veth only: {
+ *		name, ifindex	of the kernel's interface; 0 = it does not exist
+ *		up, carrier	bool
+ *		link_changes	how often the link went up or down
+ *		lost		frames that arrived faster than they were taken
+ *	}
  *	nic		pci, tap, pcap, null only: {
  *		driver		DPDK's
  *		speed_mbps	0 = not known
@@ -154,6 +160,7 @@ static const struct column port_columns[] = {
 		"addresses that DHCP granted, and the seconds they have left (ip_lock=dhcp)"},
 	{"WORKERS", "workers", COLUMN_HIDDEN, "the workers that poll its receive queues, in order"},
 	{"VHOST", "vhost", COLUMN_HIDDEN, "state of a vhost-user connection"},
+	{"INTERFACE", "interface", COLUMN_HIDDEN, "state of a kernel interface"},
 	{"NIC", "nic", COLUMN_HIDDEN, "driver, offloads and counters of a device"},
 	{"XDP", "xdp", COLUMN_HIDDEN, "XDP program and sockets of a shared interface"},
 	END,

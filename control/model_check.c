@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "control/model.h"
+#include "control/rtnl.h"
 #include "datapath/datapath.h"
 #include "lib/nic.h"
 #include "lib/parse.h"
@@ -124,7 +125,14 @@ claim_ports(const struct model *model, struct claim *claims)
 
 		claim_add(claims, &count, "name", p->name, i);
 		claim_add(claims, &count, "path", p->path, i);
-		claim_add(claims, &count, "dev", p->dev, i);
+		/* Every namespace has names of its own. */
+		if (p->netns[0]) {
+			snprintf(claims[count].text, sizeof(claims[count].text),
+				"%s in namespace %s", p->dev, p->netns);
+			claim_add(claims, &count, "dev", claims[count].text, i);
+		} else {
+			claim_add(claims, &count, "dev", p->dev, i);
+		}
 		claim_add(claims, &count, "pci", p->pci, i);
 		claim_add(claims, &count, "file", p->file, i);
 		claim_add(claims, &count, "write", p->write, i);
@@ -205,7 +213,9 @@ check_bridges(const struct check *check)
 static int
 check_port_keys(const struct port_config *p, const char **key, struct err *err)
 {
+	struct rtnl_address addresses[RTNL_ADDRESSES_MAX];
 	int mode = port_config_vlan_mode(p);
+	unsigned count;
 
 	if (schema_complete(&noun_port, p, err) < 0) {
 		*key = NULL;
@@ -217,6 +227,10 @@ check_port_keys(const struct port_config *p, const char **key, struct err *err)
 			"port \"%s\": pci=%s is not a PCI address: give one like 0000:03:00.0, see "
 			"`patchbay nic list`",
 			p->name, p->pci);
+	}
+	if (rtnl_addresses_parse(p->address, addresses, &count, err) < 0) {
+		*key = "address";
+		return err_prefix(err, "port \"%s\"", p->name);
 	}
 	if (p->type == PORT_TYPE_PCAP && !p->file[0] && !p->write[0]) {
 		*key = "file";

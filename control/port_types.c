@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "control/port_afxdp.h"
+#include "control/port_packet.h"
 #include "control/port_types.h"
 #include "control/port_vhost_user.h"
+#include "control/veth.h"
 #include "datapath/port_eth.h"
 
 #define XSTATS_MAX 1024
@@ -30,9 +32,16 @@ eth_create(struct event_base *loop, const struct port_config *config, struct por
 		.mtu = (uint16_t)config->mtu,
 		.mac = config->mac,
 	};
+	int r;
 
 	(void)loop;
-	return port_eth_create(&options, port, err);
+	r = port_eth_create(&options, port, err);
+	if (!r && config->address[0]) {
+		r = interface_address(config->dev, config->address, err);
+		if (r)
+			(*port)->ops->destroy(*port);
+	}
+	return r;
 }
 
 /* The device's own counters, those that are not zero. */
@@ -103,6 +112,15 @@ static const struct port_handover vhost_handover = {
 	.import = vhost_port_import,
 	.adopt = vhost_port_adopt,
 };
+#define PACKET(identifier, text, maker)       \
+	[PORT_TYPE_##identifier] = {          \
+		.name = text,                 \
+		.profile = PROFILE_OPEN,      \
+		.create = maker,              \
+		.open = packet_port_open,     \
+		.close = packet_port_close,   \
+		.status = packet_port_status, \
+	}
 
 static const struct port_kind types[] = {
 	[PORT_TYPE_VHOST_USER] =
@@ -117,7 +135,6 @@ static const struct port_kind types[] = {
 			.handover = &vhost_handover,
 		},
 	ETH(TAP, "tap"),
-	ETH(AFPACKET, "afpacket"),
 	[PORT_TYPE_AFXDP] =
 		{
 			.name = "afxdp",
@@ -128,6 +145,8 @@ static const struct port_kind types[] = {
 			.close = port_afxdp_close,
 			.status = port_afxdp_status,
 		},
+	PACKET(AFPACKET, "afpacket", port_afpacket_create),
+	PACKET(VETH, "veth", port_veth_create),
 	ETH(PCI, "pci"),
 	ETH(PCAP, "pcap"),
 	ETH(NULL, "null"),

@@ -127,6 +127,8 @@ struct port_settings {
 /* Publishes the port (contract step 2).  -ENOSPC when PORT_MAX ports exist. */
 int datapath_port_add(struct port *port, const struct port_settings *settings, struct err *err);
 int datapath_port_set(struct port *port, const struct port_settings *settings, struct err *err);
+/* Tells workers what the port type has changed of the port's own (its mtu). */
+int datapath_port_refresh(struct port *port, struct err *err);
 /* Contract step 4.  Never fails in a way that leaves the port half there. */
 void datapath_port_del(struct port *port);
 /* The bridge it is on, -1 = none. */

@@ -8,6 +8,9 @@
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+#define TCP_HEADER_MIN 20
+#define UDP_HEADER_LEN 8
+
 const uint8_t deliver_all[FRAME_LIST_SIZE] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
 	16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38,
 	39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61,
@@ -96,6 +99,17 @@ deliver_checked(struct worker *w, const struct snapshot_port *out, struct frame_
 		list->index[list->count++] = (uint8_t)check_next(&frames);
 }
 
+/* Length of the frames that a large one will be cut into, at least: TCP may have options. */
+static inline uint32_t
+piece_len(const struct frame *f)
+{
+	unsigned header = f->needs & (OFFLOAD_TSO4 | OFFLOAD_TSO6) ? TCP_HEADER_MIN
+			  : f->needs & OFFLOAD_USO                 ? UDP_HEADER_LEN
+								   : 0;
+
+	return (uint32_t)f->csum_start + header + f->gso_size;
+}
+
 /* Is nothing to be done to any frame of a list, does it go out as it is? */
 static inline bool
 is_ready(const struct worker *w, const struct snapshot_port *out, const struct frame_list *list,
@@ -135,7 +149,8 @@ deliver_list(struct worker *w, const struct snapshot_port *out, struct frame_lis
 
 		classify_form(out, f);
 		if (UNLIKELY(f->len > out->max_len + (f->tagged ? VLAN_TAG : 0)) &&
-			!(f->needs & OFFLOAD_GSO)) {
+			(!(f->needs & OFFLOAD_GSO) ||
+				piece_len(f) > out->max_len + (f->tagged ? VLAN_TAG : 0))) {
 			counters->drops[DROP_MTU]++;
 			continue;
 		}

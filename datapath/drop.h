@@ -15,6 +15,7 @@
 	X(BAD_OFFLOAD, IN, "the virtio-net header contradicts the frame")                      \
 	X(RUNT, IN, "shorter than an Ethernet header")                                         \
 	X(TOO_LONG, IN, "longer than 65,553 bytes")                                            \
+	X(RX_FULL, IN, "joined by the kernel and longer than its queue had room for")          \
 	X(BAD_CHECKSUM, IN, "the network card says that a checksum is wrong")                  \
 	X(BAD_SOURCE, IN, "the source address is zero or a group address")                     \
 	X(RESERVED_ADDRESS, IN, "IEEE 802.1D reserved address, not forwarded by this profile") \

@@ -4,7 +4,6 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <rte_bus_vdev.h>
@@ -83,31 +82,6 @@ pcap_arguments(const struct port_eth_options *options, char *text, size_t size)
 		options->write ? "tx_pcap=" : "", options->write ? options->write : "");
 }
 
-static int
-need_interface(const struct port_eth_options *options, struct err *err)
-{
-	const char *dev = options->dev;
-	int fd;
-
-	if (!if_nametoindex(dev))
-		return err_set(err, -ENODEV, "interface \"%s\" does not exist: see `ip link`", dev);
-	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return err_set(err, -errno,
-			"packets of interface \"%s\" can't be had (%s): the daemon "
-			"needs CAP_NET_RAW",
-			dev, strerror(errno));
-	close(fd);
-	return 0;
-}
-
-static void
-packet_arguments(const struct port_eth_options *options, char *text, size_t size)
-{
-	snprintf(text, size, "iface=%s,framesz=2048,blocksz=4096,framecnt=512,qpairs=%u",
-		options->dev, options->queues ? options->queues : 1);
-}
-
 static void
 null_arguments(const struct port_eth_options *options, char *text, size_t size)
 {
@@ -123,11 +97,6 @@ static const struct eth_type types[] = {
 		.wakes = true,
 		.own_mtu = true,
 		.own_mac = true},
-	{.type = "afpacket",
-		.driver = "net_af_packet",
-		.check = need_interface,
-		.arguments = packet_arguments,
-		.cure = "the daemon needs CAP_NET_RAW"},
 	{.type = "pcap",
 		.driver = "net_pcap",
 		.check = need_files,

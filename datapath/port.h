@@ -23,7 +23,7 @@
  * Threads: each receive queue is polled by one worker at a time, each transmit queue written by one
  * worker at a time; which ones may change between two calls, with a grace period in between.
  * Operations marked "worker" run on the packet path: no log, allocation, lock or unbounded loop;
- * no system call except in tx_flush and rx_arm.
+ * no system call except in tx_flush and rx_arm, and for frames too long for a ring of the kernel's.
  */
 #ifndef DATAPATH_PORT_H
 #define DATAPATH_PORT_H

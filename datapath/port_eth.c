@@ -189,8 +189,7 @@ eth_destroy(struct port *port)
 		.type = name, .rx = eth_rx, .rx_done = eth_rx_done, .tx = eth_tx, \
 		.rx_arm = eth_rx_arm, .destroy = eth_destroy                      \
 	}
-static const struct port_ops eth_ops[] = {
-	OPS("tap"), OPS("afpacket"), OPS("pcap"), OPS("null"), OPS("pci")};
+static const struct port_ops eth_ops[] = {OPS("tap"), OPS("pcap"), OPS("null"), OPS("pci")};
 
 static const struct port_ops *
 find_ops(const char *type)

@@ -314,6 +314,14 @@ datapath_port_set(struct port *port, const struct port_settings *settings, struc
 	return r ? publish_error(err, r) : 0;
 }
 
+int
+datapath_port_refresh(struct port *port, struct err *err)
+{
+	int r = topology.ports[port->index].port == port ? topology_publish() : 0;
+
+	return r ? publish_error(err, r) : 0;
+}
+
 void
 datapath_port_del(struct port *port)
 {

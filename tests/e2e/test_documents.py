@@ -225,14 +225,8 @@ class Uplink(TestCase):
 
     @classmethod
     def type_what_readme_says(cls):
-        lines = commands("README.md")
-        begin = lines.index("patchbay config apply configs/uplink.yaml")
-        for line in lines[begin:begin + 3]:
-            words = shlex.split(line)
-            if words[0] == "patchbay":
-                cls.switch(*words[1:3], ROOT / words[3])
-            else:
-                run(*words)
+        words = shlex.split(command("README.md", "patchbay config apply configs/uplink.yaml"))
+        cls.switch(*words[1:3], ROOT / words[3])
 
     def reach(self, address):
         wait_until(lambda: self.guest.sh(f"ping -c 1 -W 1 {address}", check=False)[0] == 0, 15,
