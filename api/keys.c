@@ -74,7 +74,7 @@ static const struct key port_keys[] = {
 	PORT(unattended, VALUE_ENUM, KEY_SET, 0, 0, "drop pass", "drop", NULL, "afxdp",
 		"frames for the bridge after patchbayd was killed: drop them, or pass them to the host"),
 	PORT(queues, VALUE_U32, 0, 1, 16, NULL, "1", "queue pairs",
-		"vhost-user tap afpacket pci pcap null",
+		"vhost-user tap afpacket veth pci pcap null",
 		"the most queue pairs the other end may use"),
 	PORT(mac, VALUE_MAC, KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
 		"the address of the other end; profile vm then refuses frames from any other"),
