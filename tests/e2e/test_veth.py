@@ -73,6 +73,8 @@ class Containers(TestCase):
         self.switch("port", "add", "far", "afpacket", "bridge=br1", f"dev={cable.far}", "trunks=7")
         self.add_both("vlan_mode=access", "tag=7")
         self.switch("port", "set", "two", "bridge=br1")
+        self.switch.wait_link("near")
+        self.switch.wait_link("far")
         self.one.ping("10.0.0.2", self.MTU - 28)
         self.pass_file(self.one, self.two, "10.0.0.2")
         self.pass_file(self.two, self.one, "fd00::1")
