@@ -16,9 +16,13 @@ engine_choose(int choice, const struct engine_ops **ops, bool *kvm, char *why, s
 
 	probe_run(&result);
 	*kvm = probe_explain(&result, reason, sizeof(reason));
-	*ops = &engine_qemu;
 	if (choice == ENGINE_KVM && !*kvm)
-		return err_set(err, -ENODEV, "engine=kvm: %s", reason);
-	snprintf(why, size, "engine qemu%s: %s", *kvm ? " with KVM" : ", emulating (TCG)", reason);
+		return err_set(err, -ENODEV, "engine=kvm does not work here: %s", reason);
+	*ops = choice == ENGINE_QEMU || !*kvm ? &engine_qemu : &engine_kvm;
+	if (*ops == &engine_kvm)
+		snprintf(why, size, "engine kvm: %s", reason);
+	else
+		snprintf(why, size, "engine qemu%s: %s", *kvm ? " with KVM" : ", emulating (TCG)",
+			choice == ENGINE_QEMU && *kvm ? "as asked for" : reason);
 	return 0;
 }

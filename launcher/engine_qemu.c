@@ -18,9 +18,11 @@
 #include "launcher/lines.h"
 #include "launcher/process.h"
 #include "launcher/qemu_arguments.h"
+#include "lib/clock.h"
 #include "lib/fd.h"
 
-#define NOT_FOUND 127 /* exit code of a child that could not execute QEMU */
+#define RESET_NS  UINT64_C(1000000000) /* no kernel boots in that time */
+#define NOT_FOUND 127                  /* exit code of a child that could not execute QEMU */
 
 struct qemu {
 	struct engine engine;
@@ -29,6 +31,7 @@ struct qemu {
 	bool ready, killed;
 	enum vm_end end; /* what QMP said about it */
 	bool said_end;
+	uint64_t reset_ns; /* of the last reset */
 };
 
 /* ---- QMP ---- */
@@ -58,6 +61,17 @@ take_shutdown(struct qemu *q, const json_t *data)
 		q->end = VM_END_KILL;
 }
 
+/* A kernel tries one way to reset after the other: that is one reboot. */
+static void
+take_reset(struct qemu *q)
+{
+	uint64_t now = clock_ns();
+
+	if (now - q->reset_ns > RESET_NS)
+		q->engine.events.restarted(q->engine.events.arg);
+	q->reset_ns = now;
+}
+
 static void
 take_event(struct qemu *q, const char *event, const json_t *data)
 {
@@ -68,7 +82,7 @@ take_event(struct qemu *q, const char *event, const json_t *data)
 	else if (strcmp(event, "RESUME") == 0)
 		e->running(e->arg);
 	else if (strcmp(event, "RESET") == 0)
-		e->restarted(e->arg);
+		take_reset(q);
 	else if (strcmp(event, "SHUTDOWN") == 0)
 		take_shutdown(q, data);
 }

@@ -12,6 +12,7 @@ from harness.cleanup import Cleanup
 from harness.guest import Guest
 from harness.process import tail
 from harness.switch import Switch
+from harness.vm import Vm
 from harness.wire import Stream, Wire
 
 
@@ -51,6 +52,12 @@ class Bench:
         guest = Guest(name, self.folder, image, **{"acceleration": acceleration(image), **options})
         self.cleanup.add(guest.stop)
         return guest
+
+    def vm(self, name, **options):
+        """A virtual machine for `patchbay vm run` beside the switch, not started yet."""
+        vm = Vm(name, self.folder, guest_image.build(), **options)
+        self.cleanup.add(vm.stop)
+        return vm
 
     def logs(self):
         """The last words of everything that ran here."""

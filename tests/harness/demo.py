@@ -12,12 +12,12 @@ import signal
 import sys
 import tempfile
 
-from harness import accel, guest_image
+from harness import guest_image
 from harness.cleanup import Cleanup
-from harness.guest import Guest
 from harness.process import Failed
 from harness.progress import say
 from harness.switch import CLIENT, Switch
+from harness.vm import Vm
 from harness.wait import Timeout, wait_until
 
 PREFIX = "patchbay-demo."
@@ -46,21 +46,19 @@ def start_switch(folder, keep, cleanup):
     switch.start()
     say(f"patchbayd runs: process {switch.pid}, {switch.rss() >> 20} MiB; D={folder}")
     command(switch, "bridge", "add", "br0")
-    for name in GUESTS:
-        command(switch, "port", "add", name, "vhost-user", "bridge=br0",
-                f"path={folder}/{name}.sock")
     return switch
 
 
-def start_guests(switch, folder, image, acceleration, keep, cleanup):
+def start_guests(switch, folder, image, keep, cleanup):
     guests = {}
     for name, (mac, _, _) in GUESTS.items():
-        guest = Guest(name, folder, image, acceleration, keep=keep)
-        guest.add_vhost_user(folder / f"{name}.sock", mac)
+        guest = Vm(name, folder, image, options=["--net", f"bridge=br0,mac={mac}"], detach=keep)
         cleanup.add(guest.stop)
         guests[name] = guest
-    for guest in guests.values():
+        print(f"        $ patchbay vm run {name} --kernel K --initrd I --net bridge=br0,mac={mac}",
+              flush=True)
         guest.start()
+    say(engine_line(guests["vm1"]))
     for guest in guests.values():
         guest.wait_boot()
         switch.process.check()
@@ -68,6 +66,13 @@ def start_guests(switch, folder, image, acceleration, keep, cleanup):
     for name, (_, *addresses) in GUESTS.items():
         guests[name].addresses(0, f"{addresses[0]}/24", f"{addresses[1]}/64")
     return guests
+
+
+def engine_line(guest):
+    """Which engine runs the virtual machines, and why, in the words of `vm run`."""
+    words = guest.words_said()
+    found = re.search(r"engine (.*)", words)
+    return f"virtual machines run by engine {found.group(1).strip()}" if found else words
 
 
 # ---- what they do ----
@@ -145,6 +150,8 @@ def stop_kept():
     folders = kept_folders()
     for folder in folders:
         pids = [int(pid) for pid in (folder / "pids").read_text().split()]
+        for name in GUESTS:
+            Vm(name, folder, None).stop()
         for pid in pids:
             if belongs(pid, folder):
                 os.kill(pid, signal.SIGTERM)
@@ -160,23 +167,23 @@ def in_guest(words):
         raise Failed("no network is kept: ./demo --keep")
     if len(words) < 2 or words[0] not in GUESTS:
         raise Failed(f"usage: ./demo --guest {'|'.join(GUESTS)} COMMAND...")
-    guest = Guest(words[0], folders[0], None)
+    guest = Vm(words[0], folders[0], None)
     guest.connect()
     code, output = guest.sh(" ".join(words[1:]), check=False, timeout=3600)
     print(output, end="")
     return code
 
 
-def keep_network(folder, switch, guests):
-    pids = [switch.pid, *(guest.process.pid for guest in guests.values())]
-    (folder / "pids").write_text(" ".join(map(str, pids)) + "\n")
-    client = f"{shlex.quote(str(CLIENT))} --socket {shlex.quote(str(switch.socket))}"
+def keep_network(folder, switch):
+    (folder / "pids").write_text(f"{switch.pid}\n")
+    client = f"PATCHBAY_RUNTIME_DIR={shlex.quote(str(folder))} {shlex.quote(str(CLIENT))}"
     print(f"""The network stays up. What to type next:
 
   alias patchbay="{client}"
   patchbay stats --watch
   patchbay fdb show br0
-  patchbay port show vm1
+  patchbay port show vm1.0
+  patchbay vm list
   ./demo --guest vm1 ping -c 3 {GUESTS['vm2'][1]}
   ./demo --guest vm2 ethtool -k eth0
   ./demo --stop
@@ -192,16 +199,13 @@ def demo(keep):
     try:
         say("guest image: Debian's stock cloud kernel with a busybox initramfs")
         image = guest_image.build_or_update()
-        acceleration, why = accel.choose(image)
-        how = "hardware (KVM)" if acceleration == "kvm" else "emulation (TCG)"
-        say(f"virtual machines run under QEMU by {how}: {why}")
         switch = start_switch(folder, keep, cleanup)
-        guests = start_guests(switch, folder, image, acceleration, keep, cleanup)
+        guests = start_guests(switch, folder, image, keep, cleanup)
         talk(guests)
         show(switch)
         switch.process.check()
         if keep:
-            keep_network(folder, switch, guests)
+            keep_network(folder, switch)
             cleanup.steps.clear()
             return
         for guest in guests.values():

@@ -18,6 +18,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 KERNEL_META = "linux-image-cloud-amd64"
@@ -28,6 +29,7 @@ PROGRAMS = ["usr/bin/iperf3", "sbin/ethtool"]
 MODULES = ["virtio_pci", "virtio_net"]
 MODULES_ASIDE = ["8021q", "virtio_blk", "virtio_console", "virtio_balloon", "virtio_rng", "ptp_kvm",
                  "button", "evdev"]
+KEPT_SECONDS = 86400
 TOOLS = "/usr/sbin:/sbin:/usr/bin:/bin"
 
 
@@ -233,8 +235,10 @@ def build(refresh=False):
             fresh = pathlib.Path(tempfile.mkdtemp(prefix="new-", dir=cache))
             try:
                 make(fresh, packages_folder)
+                # Another copy of the sources may be at work with an image of its own.
                 for old in cache.glob("guest-*"):
-                    shutil.rmtree(old)
+                    if old == folder or time.time() - old.stat().st_mtime > KEPT_SECONDS:
+                        shutil.rmtree(old)
                 fresh.rename(folder)
             except BaseException:
                 shutil.rmtree(fresh, ignore_errors=True)
