@@ -75,6 +75,10 @@ def reason(words):
     return "the test does not say why"
 
 
+SANITIZERS = {"ASAN_OPTIONS": "abort_on_error=1:detect_leaks=1",
+              "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1"}
+
+
 class Check:
     def __init__(self):
         self.counts = tap.Counts()
@@ -142,9 +146,9 @@ class Check:
         if self.build(folder, "-Db_sanitize=address,undefined", "-Doptimization=1",
                       "-Dwerror=false"):
             say("unit tests with sanitizers")
-            self.meson_tests(folder, "sanitize", {
-                "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=1",
-                "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1"})
+            self.meson_tests(folder, "sanitize", SANITIZERS)
+            say("hostile front ends with sanitizers")
+            self.suite("sanitize ", folder, SANITIZERS, "hostile")
 
     def meson_tests(self, folder, group, environment):
         """Runs the programs that meson knows as tests; each speaks TAP."""
@@ -205,16 +209,20 @@ class Check:
                     print(f"        the input that did it: {kept}")
 
     def e2e(self, *arguments):
-        if not self.build_once():
-            return
-        say("end-to-end tests")
+        if self.build_once():
+            say("end-to-end tests")
+            self.suite("", BUILD, {}, *arguments)
+
+    def suite(self, group, folder, environment, *arguments):
+        """Runs end-to-end tests with the programs of a folder."""
         before = self.counts.total
         lines = Lines([ROOT / "tests/e2e/run", *arguments], E2E_SECONDS, cwd=ROOT,
-                      env=dict(os.environ, PATCHBAY_BUILD=str(BUILD)))
+                      env=dict(os.environ, PATCHBAY_BUILD=str(folder), **environment))
         for line in lines:
             result = tap.parse(line)
             if result:
-                self.counts.add(*result)
+                verdict, name, note = result
+                self.counts.add(verdict, group + name, note)
                 say(f"  {line}")
             elif line.startswith("#"):
                 print(f"        {line}", flush=True)
