@@ -28,10 +28,12 @@
 #define CHECK_IN_LIST(X)   \
 	X(PROBE, probe_in) \
 	X(GUARD, guard_in) \
+	X(FILTER, filter_in) \
 	X(POLICE, police_in)
 
 #define CHECK_OUT_LIST(X)       \
 	X(ISOLATE, isolate_out) \
+	X(FILTER, filter_out)   \
 	X(LEASE, lease_out)     \
 	X(POLICE, police_out)
 

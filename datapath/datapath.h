@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "datapath/fdb.h"
+#include "datapath/filter.h"
 #include "datapath/port.h"
 #include "datapath/storm.h"
 #include "lib/err.h"
@@ -122,6 +123,8 @@ struct port_settings {
 	uint64_t
 		shape_bytes; /* of frames may wait for out_rate, per queue; 0 = none, they are dropped */
 	struct port_rate in_rate, out_rate; /* what may be received from it and sent to it */
+	/* By enum filter_direction, NULL = none; borrowed, must outlive the settings. */
+	const struct filter *filters[FILTER_DIRECTIONS];
 };
 
 /* Publishes the port (contract step 2).  -ENOSPC when PORT_MAX ports exist. */

@@ -26,6 +26,7 @@
 	X(DHCP_GUARD, IN, "what a DHCP server says, from a port where none may be")            \
 	X(RA_GUARD, IN, "what a router says, from a port where none may be")                   \
 	X(BAD_HEADERS, IN, "a lock or guard of the port cannot follow the frame's headers")    \
+	X(FILTER_IN, IN, "a filter of the port denies it")                                     \
 	X(RATE_IN, IN, "over the rate at which the port may send")                             \
 	X(STORM_BROADCAST, IN, "over the port's limit of broadcast frames")                    \
 	X(STORM_MULTICAST, IN, "over the port's limit of multicast frames")                    \
@@ -37,6 +38,7 @@
 	X(PROBE, IN, "a probe frame of the loop guard that came back")                         \
 	X(PORT_DOWN, OUT, "the destination port is down")                                      \
 	X(ISOLATED, OUT, "source and destination are isolated ports")                          \
+	X(FILTER_OUT, OUT, "a filter of the destination port denies it")                       \
 	X(RATE_OUT, OUT, "over the rate at which the port may receive")                        \
 	X(QUEUE_FULL, OUT, "too many frames wait for the rate at which the port may receive")  \
 	X(NO_BUFFER, OUT, "the receiving guest has no free buffer")                            \

@@ -28,7 +28,7 @@ take(const struct frame *f, uint8_t *to, unsigned more, unsigned *used, uint32_t
 const uint8_t *
 pull(struct pull *area, struct burst *burst, struct frame *f, unsigned wanted)
 {
-	uint8_t *bytes = area->bytes[f - burst->frames];
+	uint8_t *bytes = area->frames[f - burst->frames].bytes;
 	struct frame_seg *segs = &burst->segs[burst->segs_used];
 	unsigned used, left;
 	uint32_t rest = 0;
@@ -40,7 +40,7 @@ pull(struct pull *area, struct burst *burst, struct frame *f, unsigned wanted)
 	if (wanted <= f->head_len)
 		return f->data;
 	/* What an earlier pull has made private stays together. */
-	if (f->segs[0].addr >= bytes && f->segs[0].addr < bytes + sizeof(area->bytes[0]) &&
+	if (f->segs[0].addr >= bytes && f->segs[0].addr < bytes + sizeof(area->frames[0].bytes) &&
 		wanted < f->head_len + f->segs[0].len)
 		wanted = f->head_len + f->segs[0].len;
 	if (burst->segs_used + f->seg_count + 1u > FRAME_SEGS)

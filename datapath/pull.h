@@ -13,11 +13,15 @@
 
 #include "datapath/frame.h"
 
-#define PULL_MAX 2048 /* bytes of one frame that can be made private */
+#define PULL_MAX  2048 /* bytes of one frame that can be made private */
+#define PULL_ROOM 64   /* bytes in front of them, for the caller's use */
 
 struct pull {
-	/* More than PULL_MAX, for a head that has grown by tags since a first pull. */
-	uint8_t bytes[FRAME_BURST][PULL_MAX + FRAME_HEADROOM];
+	struct {
+		uint8_t room[PULL_ROOM];
+		/* More than PULL_MAX, for a head that has grown by tags since a first pull. */
+		uint8_t bytes[PULL_MAX + FRAME_HEADROOM];
+	} frames[FRAME_BURST];
 };
 
 /*

@@ -89,12 +89,16 @@ describe_checks(struct snapshot_port *p)
 {
 	if (p->ip_lock || p->dhcp_guard || p->ra_guard)
 		p->in_checks |= CHECK_IN_GUARD;
+	if (p->filters[FILTER_DIRECTION_IN])
+		p->in_checks |= CHECK_IN_FILTER;
 	if (p->bridge && p->bridge->loop_guard)
 		p->in_checks |= CHECK_IN_PROBE;
 	if (p->in_rate.limit_bytes || p->in_rate.limit_packets)
 		p->in_checks |= CHECK_IN_POLICE;
 	if (p->isolated)
 		p->out_checks |= CHECK_OUT_ISOLATE;
+	if (p->filters[FILTER_DIRECTION_OUT])
+		p->out_checks |= CHECK_OUT_FILTER;
 	if (p->dhcp_learn)
 		p->out_checks |= CHECK_OUT_LEASE;
 	/* With a shaper it is the owner of the transmit queue who keeps the rate. */
@@ -159,6 +163,7 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	p->dhcp_learn = set->dhcp_learn;
 	if (describe_lock(p, set))
 		return -ENOMEM;
+	memcpy(p->filters, set->filters, sizeof(p->filters));
 	describe_checks(p);
 	return 0;
 }
