@@ -75,6 +75,7 @@ struct port_config {
 	uint32_t storm;                                           /* frames/s; 0 = the profile's */
 	uint32_t storm_broadcast, storm_multicast, storm_unknown; /* 0 = storm */
 	bool learning, sticky;
+	int filter_in, filter_out; /* FILTER_..., what no rule decides */
 	/* vhost-user */
 	char path[CONFIG_PATH_SIZE];
 	int mode; /* MODE_SERVER, MODE_CLIENT */
@@ -149,5 +150,27 @@ struct fdb_config {
 	uint32_t vlan;
 	char port[CONFIG_NAME_SIZE];
 };
+
+/* A rule of a port's filter. */
+struct filter_config {
+	char port[CONFIG_NAME_SIZE];
+	int direction; /* FILTER_IN, FILTER_OUT */
+	uint32_t priority;
+	int action; /* FILTER_ALLOW, FILTER_DENY */
+	char expression[1024];
+	char src_set[CONFIG_NAME_SIZE], dst_set[CONFIG_NAME_SIZE];
+};
+
+enum { FILTER_IN, FILTER_OUT };
+enum { FILTER_ALLOW, FILTER_DENY };
+
+/* An address of a set, or the row that says that there is a set (SET_ITSELF). */
+struct set_config {
+	char name[CONFIG_NAME_SIZE];
+	struct ip_prefix address; /* version SET_MAC: six bytes of a MAC address */
+};
+
+#define SET_MAC    0
+#define SET_ITSELF 255
 
 #endif

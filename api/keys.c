@@ -15,6 +15,7 @@
 #define BRIDGE(...) KEY(bridge_config, __VA_ARGS__)
 #define PORT(...) KEY(port_config, __VA_ARGS__)
 #define FDB(...) KEY(fdb_config, __VA_ARGS__)
+#define FILTER(...) KEY(filter_config, __VA_ARGS__)
 
 #define VM(...) KEY(vm_settings, __VA_ARGS__)
 #define NET(...) KEY(net_settings, __VA_ARGS__)
@@ -145,12 +146,33 @@ static const struct key port_keys[] = {
 		"learn the addresses of what comes from the port"),
 	PORT(sticky, VALUE_BOOL, KEY_SET, 0, 0, NULL, "no", NULL, NULL,
 		"addresses learnt from the port are kept until they are flushed, and stay behind it"),
+	PORT(filter_in, VALUE_ENUM, KEY_SET, 0, 0, "allow deny", "allow", NULL, NULL,
+		"what becomes of received frames that no rule of `patchbay filter` decides"),
+	PORT(filter_out, VALUE_ENUM, KEY_SET, 0, 0, "allow deny", "allow", NULL, NULL,
+		"the same for frames sent to the port"),
 	PORT(socket_owner, VALUE_STRING, 0, 0, 0, NULL, NULL, NULL, "vhost-user",
 		"user that owns the socket (server mode)"),
 	PORT(socket_group, VALUE_STRING, 0, 0, 0, NULL, NULL, NULL, "vhost-user",
 		"group that owns the socket (server mode)"),
 	PORT(socket_mode, VALUE_OCTAL, 0, 1, 0777, NULL, NULL, NULL, "vhost-user",
 		"permissions of the socket in octal (server mode)"),
+};
+
+static const struct key filter_keys[] = {
+	FILTER(port, VALUE_NAME, KEY_REQUIRED | KEY_IDENTITY, 0, 0, NULL, NULL, NULL, NULL,
+		"the port whose frames it judges"),
+	FILTER(direction, VALUE_ENUM, KEY_REQUIRED | KEY_IDENTITY, 0, 0, "in out", NULL, NULL, NULL,
+		"in: frames received from the port; out: frames sent to it"),
+	FILTER(priority, VALUE_U32, KEY_REQUIRED | KEY_IDENTITY, 1, 65535, NULL, NULL, NULL, NULL,
+		"its place among the rules: lower ones are asked first"),
+	FILTER(action, VALUE_ENUM, KEY_REQUIRED | KEY_SET, 0, 0, "allow deny", NULL, NULL, NULL,
+		"what becomes of a frame that matches"),
+	FILTER(expression, VALUE_STRING, KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
+		"tcpdump expression, see pcap-filter(7); not given: every frame"),
+	FILTER(src_set, VALUE_NAME, KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
+		"and the source address is in this set"),
+	FILTER(dst_set, VALUE_NAME, KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
+		"and the destination address is in this set"),
 };
 
 static const struct key fdb_keys[] = {
@@ -244,6 +266,14 @@ const struct noun noun_fdb = {
 	sizeof(struct fdb_config),
 };
 
+const struct noun noun_filter = {
+	"filter",
+	"rules that let frames of a port pass or end",
+	filter_keys,
+	COUNT(filter_keys),
+	sizeof(struct filter_config),
+};
+
 const struct noun noun_vm = {
 	"vm",
 	"a virtual machine that is run by patchbay itself",
@@ -269,7 +299,7 @@ const struct noun noun_disk = {
 };
 
 const struct noun *const nouns[] = {
-	&noun_bridge, &noun_port, &noun_fdb, &noun_vm, &noun_net, &noun_disk};
+	&noun_bridge, &noun_port, &noun_fdb, &noun_filter, &noun_vm, &noun_net, &noun_disk};
 const unsigned noun_count = COUNT(nouns);
 
 const char *const port_type_names[] = {

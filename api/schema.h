@@ -75,7 +75,7 @@ struct noun {
 	size_t size; /* of the structure that the keys fill */
 };
 
-extern const struct noun noun_bridge, noun_port, noun_fdb;
+extern const struct noun noun_bridge, noun_port, noun_fdb, noun_filter;
 extern const struct noun noun_vm, noun_net, noun_disk;
 extern const struct noun *const nouns[]; /* all of these */
 extern const unsigned noun_count;

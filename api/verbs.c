@@ -74,6 +74,16 @@
  * }], "truncated": true when there are more than the limit}
  * fdb.flush {bridge?, port?, vlan?, mac?, static} -> {"flushed": count}
  *
+ * filter.add, .set, .del; set.add, .del, .load: {}
+ *
+ * filter.show {port?} -> {"time_ns", "rows": [{
+ *	port, direction, action, expression, src_set, dst_set	as configured, when given
+ *	priority	of the rule, as text; "default" for what no rule decided
+ *	packets, bytes	frames it decided since it was added
+ * }]}		rows of a port and direction that has rules or a default action other than allow
+ *
+ * set.show {name?} -> {"rows": [{name, count, addresses?}]}	addresses: list, with `name` only
+ *
  * worker.show -> {"time_ns", "rows": [{
  *	worker		number
  *	cpu		it is pinned to
@@ -116,6 +126,7 @@
  * daemon.schema -> schema_describe()
  */
 #include "api/schema.h"
+#include "api/verbs_filter.h"
 #include "api/verbs_vm.h"
 
 #define END       \
@@ -419,6 +430,26 @@ const struct verb verbs[] = {
 		"fdb del br0 52:54:00:12:34:56 vlan=10"},
 	{"fdb", "flush", "forget learnt addresses", NULL, NULL, false, fdb_flush_params, NULL, 0,
 		"fdb flush br0 port=vm1"},
+
+	{"filter", "show", "show the rules of filters and what they decided", NULL, NULL, false,
+		filter_show_params, filter_columns, VERB_READ_ONLY | VERB_DEFAULT | VERB_WATCH,
+		"filter show vm1"},
+	{"filter", "add", "add a rule to a port's filter", &noun_filter,
+		"port direction priority action expression", false, NULL, NULL, 0,
+		"filter add vm1 in 10 deny 'tcp dst port 25'"},
+	{"filter", "set", "change a rule", &noun_filter, "port direction priority", true, NULL, NULL, 0,
+		"filter set vm1 in 10 action=allow"},
+	{"filter", "del", "delete a rule", &noun_filter, "port direction priority", false, NULL, NULL,
+		VERB_IDENTITY, "filter del vm1 in 10"},
+
+	{"set", "show", "show sets of addresses", NULL, NULL, false, set_show_params, set_columns,
+		VERB_READ_ONLY | VERB_DEFAULT, "set show badguys"},
+	{"set", "add", "add a set of addresses, or addresses to it", NULL, NULL, false,
+		set_change_params, NULL, 0, "set add badguys 198.51.100.0/24,2001:db8::/32"},
+	{"set", "del", "delete addresses from a set, or the set", NULL, NULL, false, set_change_params,
+		NULL, 0, "set del badguys 198.51.100.0/24"},
+	{"set", "load", "replace a set by the addresses in a file, one per line", NULL, NULL, false,
+		set_load_params, NULL, 0, "set load badguys addresses.txt"},
 
 	{"worker", "show", "show the threads that move packets", NULL, NULL, false, NULL,
 		worker_columns, VERB_READ_ONLY | VERB_DEFAULT | VERB_WATCH, "worker show"},

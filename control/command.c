@@ -8,6 +8,8 @@ static const struct command *const tables[] = {
 	bridge_commands,
 	port_commands,
 	fdb_commands,
+	filter_commands,
+	set_commands,
 	stats_commands,
 	worker_commands,
 	config_commands,

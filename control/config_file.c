@@ -8,17 +8,20 @@
 
 #include "control/config_file.h"
 
-enum { BRIDGES, PORTS, FDB, SECTION_COUNT };
+/* Those from FDB on are lists, the ones before it mappings of names. */
+enum { BRIDGES, PORTS, FDB, FILTERS, NOUN_SECTIONS, SETS = NOUN_SECTIONS, SECTION_COUNT };
 
-static const char *const section_names[SECTION_COUNT] = {"bridges", "ports", "fdb"};
-static const struct noun *const section_nouns[SECTION_COUNT] = {
-	&noun_bridge, &noun_port, &noun_fdb};
+static const char *const section_names[SECTION_COUNT] = {
+	"bridges", "ports", "fdb", "filters", "sets"};
+static const struct noun *const section_nouns[NOUN_SECTIONS] = {
+	&noun_bridge, &noun_port, &noun_fdb, &noun_filter};
 
 /* Room for one object of any section. */
 union object {
 	struct bridge_config bridge;
 	struct port_config port;
 	struct fdb_config fdb;
+	struct filter_config filter;
 };
 
 /* An object's place in the document. */
@@ -86,8 +89,12 @@ append_object(
 		return model_add_bridge(&file->model, &object->bridge, err);
 	case PORTS:
 		return model_add_port(&file->model, &object->port, err);
-	default:
+	case FDB:
 		return model_add_fdb(&file->model, &object->fdb, err);
+	default:
+		return filter_config_check(&object->filter, err) < 0
+			       ? err->code
+			       : model_add_filter(&file->model, &object->filter, err);
 	}
 }
 
@@ -148,6 +155,12 @@ read_object(struct config_file *file, unsigned section, const struct place *plac
 	return rc < 0 ? document_prefix(&file->document, place_line(file, place), err) : 0;
 }
 
+static bool
+is_list(unsigned section)
+{
+	return section == FDB || section == FILTERS;
+}
+
 static int
 read_section(struct config_file *file, unsigned section, json_t *content, struct err *err)
 {
@@ -157,17 +170,20 @@ read_section(struct config_file *file, unsigned section, json_t *content, struct
 
 	if (json_is_null(content))
 		return 0;
-	if (section == FDB ? !json_is_array(content) : !json_is_object(content)) {
+	if (is_list(section) ? !json_is_array(content) : !json_is_object(content)) {
 		err_set(err, -EINVAL,
-			section == FDB ? "\"%s\" is a list of mappings"
-				       : "\"%s\" is a mapping of names to objects",
+			is_list(section)  ? "\"%s\" is a list of mappings"
+			: section == SETS ? "\"%s\" is a mapping of names to lists of addresses"
+					  : "\"%s\" is a mapping of names to objects",
 			section_names[section]);
 		return document_prefix(&file->document,
 			document_line(
 				&file->document, file->document.root, section_names[section], 0),
 			err);
 	}
-	if (section == FDB) {
+	if (section == SETS)
+		return config_read_sets(file, content, err);
+	if (is_list(section)) {
 		json_array_foreach (content, place.index, element) {
 			place.members = element;
 			rc = read_object(file, section, &place, err);
@@ -195,8 +211,8 @@ read_root(struct config_file *file, struct err *err)
 		return 0;
 	if (!json_is_object(root))
 		return err_set(err, -EINVAL,
-			"%s: a configuration is a mapping with the keys bridges, ports "
-			"and fdb",
+			"%s: a configuration is a mapping with the keys bridges, ports, fdb, "
+			"filters and sets",
 			file->document.source);
 	json_object_foreach (root, key, content) {
 		unsigned section = 0;
@@ -208,7 +224,8 @@ read_root(struct config_file *file, struct err *err)
 			const char *near = nearest_name(key, section_names, SECTION_COUNT);
 
 			err_set(err, -EINVAL, "unknown key \"%.40s\": %s%s%s", key,
-				near ? "did you mean \"" : "there are bridges, ports and fdb",
+				near ? "did you mean \""
+				     : "there are bridges, ports, fdb, filters and sets",
 				near ? near : "", near ? "\"?" : "");
 			return document_prefix(
 				&file->document, document_line(&file->document, root, key, 0), err);
@@ -216,6 +233,25 @@ read_root(struct config_file *file, struct err *err)
 		rc = read_section(file, section, content, err);
 		if (rc < 0)
 			return rc;
+	}
+	return 0;
+}
+
+/* Where the rule stands that the model, which sorts them, has at this index. */
+static size_t
+filter_place(const json_t *section, const struct config_file *file, unsigned index)
+{
+	const struct filter_config *wanted = &file->model.filters[index];
+	struct filter_config found;
+	const json_t *element;
+	size_t i;
+
+	json_array_foreach (section, i, element) {
+		schema_defaults(&noun_filter, &found);
+		if (schema_load(&noun_filter, &found, element, false, NULL) == 0 &&
+			strcmp(found.port, wanted->port) == 0 &&
+			found.direction == wanted->direction && found.priority == wanted->priority)
+			return i;
 	}
 	return 0;
 }
@@ -229,15 +265,17 @@ fault_line(const struct config_file *file, const struct model_fault *fault)
 	unsigned line = 0, s = 0;
 	const char *name;
 
-	while (s < SECTION_COUNT && section_nouns[s] != fault->noun)
+	while (s < NOUN_SECTIONS && section_nouns[s] != fault->noun)
 		s++;
-	if (s == SECTION_COUNT)
+	if (s == NOUN_SECTIONS)
 		return 0;
 	section = json_object_get(d->root, section_names[s]);
-	if (s == FDB) {
-		object = json_array_get(section, fault->index);
+	if (is_list(s)) {
+		size_t at = s == FDB ? fault->index : filter_place(section, file, fault->index);
+
+		object = json_array_get(section, at);
 		line = fault->key ? document_line(d, object, fault->key, 0) : 0;
-		return line ? line : document_line(d, section, NULL, fault->index);
+		return line ? line : document_line(d, section, NULL, at);
 	}
 	name = s == BRIDGES ? file->model.bridges[fault->index].name
 			    : file->model.ports[fault->index].name;
@@ -353,12 +391,13 @@ store_named(const struct noun *noun, const char *items, unsigned count)
 }
 
 static json_t *
-store_fdb(const struct model *model)
+store_list(const struct noun *noun, const void *items, unsigned count)
 {
 	json_t *section = json_array();
 
-	for (unsigned i = 0; section && i < model->fdb_count; i++) {
-		json_t *members = schema_store(&noun_fdb, &model->fdb[i], false, true);
+	for (unsigned i = 0; section && i < count; i++) {
+		json_t *members =
+			schema_store(noun, (const char *)items + i * noun->size, false, true);
 
 		if (!members || json_array_append_new(section, members) < 0) {
 			json_decref(section);
@@ -379,7 +418,13 @@ config_store(const struct model *model)
 		json_object_set_new(root, "ports",
 			store_named(&noun_port, (const char *)model->ports, model->port_count)) <
 			0 ||
-		json_object_set_new(root, "fdb", store_fdb(model)) < 0) {
+		json_object_set_new(
+			root, "fdb", store_list(&noun_fdb, model->fdb, model->fdb_count)) < 0 ||
+		(model->filter_count && json_object_set_new(root, "filters",
+						store_list(&noun_filter, model->filters,
+							model->filter_count)) < 0) ||
+		(model->set_count &&
+			json_object_set_new(root, "sets", config_store_sets(model)) < 0)) {
 		json_decref(root);
 		return NULL;
 	}

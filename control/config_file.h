@@ -14,6 +14,14 @@
  *	  - bridge: br0
  *	    mac: "52:54:00:12:34:56"
  *	    port: vm1
+ *	filters:
+ *	  - port: vm1
+ *	    direction: in
+ *	    priority: 10
+ *	    action: deny
+ *	    src_set: badguys
+ *	sets:
+ *	  badguys: [198.51.100.0/24, "2001:db8::/32"]
  *
  * The keys are those of api/schema.h.  Every error begins with "source:line: ".
  */
@@ -39,5 +47,12 @@ void config_free(struct config_file *file);
 
 /* A model as the JSON value whose YAML config_read() accepts; NULL when memory is short. */
 json_t *config_store(const struct model *model);
+
+/* ---- for config_file.c ---- */
+
+/* Reads the section; an error begins with its place. */
+int config_read_sets(struct config_file *file, json_t *content, struct err *err);
+/* The section as JSON; NULL when memory is short. */
+json_t *config_store_sets(const struct model *model);
 
 #endif

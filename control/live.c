@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control/live.h"
+#include "control/live_filter.h"
 #include "control/loop_guard.h"
 #include "control/port_types.h"
 #include "lib/log.h"
@@ -124,7 +125,9 @@ add_port(struct live *live, const struct port_config *config, struct err *err)
 	if (rc < 0)
 		return err_prefix(err, "port \"%s\"", config->name);
 	port_resolve(config, bridge_number(live, config->bridge), &settings);
-	rc = datapath_port_add(port, &settings, err);
+	rc = live_filter_defaults(live, config, settings.filters, err);
+	if (rc == 0)
+		rc = datapath_port_add(port, &settings, err);
 	if (rc < 0) {
 		port->ops->destroy(port);
 		return err_prefix(err, "port \"%s\"", config->name);
@@ -152,8 +155,13 @@ set_port(struct live *live, const struct port_config *config, struct err *err)
 	int rc;
 
 	port_resolve(config, bridge_number(live, config->bridge), &settings);
-	lease_apply(p, &settings);
-	rc = datapath_port_set(p->port, &settings, err);
+	rc = live_filter_defaults(live, config, settings.filters, err);
+	if (rc == 0) {
+		lease_apply(p, &settings);
+		rc = datapath_port_set(p->port, &settings, err);
+	}
+	if (rc == 0)
+		live_filter_settled(live, config);
 	if (rc == 0 && p->type->set)
 		rc = p->type->set(p->port, config, err);
 	return rc < 0 ? err_prefix(err, "port \"%s\"", config->name) : 0;
@@ -206,6 +214,10 @@ live_perform(struct live *live, const struct step *step, struct err *err)
 	case STEP_DEL_PORT:
 		end_port(live_port(live, ((const struct port_config *)step->from)->name));
 		return 0;
+	case STEP_SET_FILTERS:
+		return live_filter_set(live, step->from, step->to, err);
+	case STEP_SET_SET:
+		return live_set_set(live, step->from, step->to, err);
 	case STEP_ADD_FDB:
 		return add_fdb(live, step->to, err);
 	case STEP_DEL_FDB:
@@ -323,6 +335,7 @@ live_destroy(struct live *live)
 		if (live->bridges[i].name[0])
 			datapath_bridge_del(live->bridges[i].bridge);
 	}
+	live_filters_clear(live);
 	lease_stop(live);
 	datapath_on_broken(NULL);
 	loop_guard_start(NULL);

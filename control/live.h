@@ -10,6 +10,8 @@
 #ifndef CONTROL_LIVE_H
 #define CONTROL_LIVE_H
 
+#include <sys/queue.h>
+
 #include "control/lease.h"
 #include "control/plan.h"
 #include "datapath/datapath.h"
@@ -31,12 +33,18 @@ struct live_bridge {
 	unsigned bridge;             /* the datapath's number */
 };
 
+struct live_filter;
+struct live_set;
+
 struct live {
 	struct event_base *loop;
 	bool adopting; /* ports that can be handed over are added without being opened */
 	struct event *lease_second;
 	struct live_bridge bridges[BRIDGE_MAX]; /* by the datapath's number */
 	struct live_port ports[PORT_MAX];       /* by the datapath's index */
+	/* By name, also of ports that are yet to be added (control/live_filter.h). */
+	LIST_HEAD(, live_filter) filters;
+	LIST_HEAD(, live_set) sets;
 };
 
 /* The datapath must have been started.  -ENOMEM. */

@@ -11,6 +11,8 @@ model_free(struct model *model)
 	free(model->bridges);
 	free(model->ports);
 	free(model->fdb);
+	free(model->filters);
+	free(model->sets);
 	memset(model, 0, sizeof(*model));
 }
 
@@ -29,19 +31,31 @@ copy_array(void *to, const void *from, size_t count, size_t size)
 	return 0;
 }
 
+/* With the empty row behind the last. */
+static int
+copy_ended(void *to, const void *from, unsigned count, size_t size)
+{
+	return copy_array(to, from, from ? count + 1u : 0, size);
+}
+
 int
 model_copy(struct model *to, const struct model *from)
 {
 	memset(to, 0, sizeof(*to));
 	if (copy_array(&to->bridges, from->bridges, from->bridge_count, sizeof(*to->bridges)) < 0 ||
 		copy_array(&to->ports, from->ports, from->port_count, sizeof(*to->ports)) < 0 ||
-		copy_array(&to->fdb, from->fdb, from->fdb_count, sizeof(*to->fdb)) < 0) {
+		copy_array(&to->fdb, from->fdb, from->fdb_count, sizeof(*to->fdb)) < 0 ||
+		copy_ended(&to->filters, from->filters, from->filter_count, sizeof(*to->filters)) <
+			0 ||
+		copy_ended(&to->sets, from->sets, from->set_count, sizeof(*to->sets)) < 0) {
 		model_free(to);
 		return -ENOMEM;
 	}
 	to->bridge_count = from->bridge_count;
 	to->port_count = from->port_count;
 	to->fdb_count = from->fdb_count;
+	to->filter_count = from->filter_count;
+	to->set_count = from->set_count;
 	return 0;
 }
 
@@ -153,6 +167,8 @@ model_del_port(struct model *model, const struct port_config *port)
 			model->fdb[kept++] = model->fdb[f];
 	}
 	model->fdb_count = kept;
+	/* Making rules fewer needs no memory. */
+	model_put_filters(model, port->name, NULL, NULL);
 	model->port_count--;
 	memmove(&model->ports[i], &model->ports[i + 1],
 		(model->port_count - i) * sizeof(*model->ports));

@@ -15,7 +15,9 @@
 #include "api/schema.h"
 #include "lib/err.h"
 
-#define MODEL_FDB_MAX 16384 /* static addresses of all bridges */
+#define MODEL_FILTERS_MAX 4096  /* rules of all ports */
+#define MODEL_SETS_MAX    65536 /* addresses of all sets, and the sets */
+#define MODEL_FDB_MAX     16384 /* static addresses of all bridges */
 
 struct model {
 	struct bridge_config *bridges;
@@ -24,6 +26,12 @@ struct model {
 	unsigned port_count;
 	struct fdb_config *fdb;
 	unsigned fdb_count;
+	/* In order of port, direction and priority; behind the last is an empty one. */
+	struct filter_config *filters;
+	unsigned filter_count;
+	/* In order of name and address, a row SET_ITSELF first; behind the last is an empty one. */
+	struct set_config *sets;
+	unsigned set_count;
 };
 
 /* The object, and the key of it, that an error is about. */
@@ -48,6 +56,43 @@ struct fdb_config *model_fdb(
 int model_add_bridge(struct model *model, const struct bridge_config *config, struct err *err);
 int model_add_port(struct model *model, const struct port_config *config, struct err *err);
 int model_add_fdb(struct model *model, const struct fdb_config *config, struct err *err);
+
+/* -EEXIST, -ENOSPC, -ENOMEM.  Its expression must be known to be good: filter_config_check(). */
+int model_add_filter(struct model *model, const struct filter_config *config, struct err *err);
+struct filter_config *model_filter(
+	const struct model *model, const char *port, int direction, uint32_t priority);
+void model_del_filter(struct model *model, const struct filter_config *filter);
+/* The rules of a port become those of a group (NULL = none).  -ENOMEM. */
+int model_put_filters(
+	struct model *model, const char *port, const struct filter_config *group, struct err *err);
+/* Does libpcap understand the expression?  -EINVAL with its message. */
+int filter_config_check(const struct filter_config *config, struct err *err);
+
+/* A group: the rows from this one on that have its port, or its name; 0 for NULL. */
+unsigned model_group_filters(const struct filter_config *first);
+unsigned model_group_set(const struct set_config *first);
+/* The first row of a port or set; NULL when there is none. */
+const struct filter_config *model_first_filter(const struct model *model, const char *port);
+const struct set_config *model_first_set(const struct model *model, const char *name);
+
+/*
+ * Adds addresses to a set, which is made if it is not there; those that are there already stay.
+ * -ENOSPC, -ENOMEM.
+ */
+int model_add_set(struct model *model, const char *name, const struct ip_prefix *addresses,
+	unsigned count, struct err *err);
+/* Takes addresses out.  -ENOENT: one is not there, and nothing was changed. */
+int model_del_set_addresses(struct model *model, const char *name,
+	const struct ip_prefix *addresses, unsigned count, struct err *err);
+void model_del_set(struct model *model, const char *name);
+
+/*
+ * Addresses with commas or blanks between them; '#' begins a comment.  *addresses is for free().
+ * -EINVAL names line and word; -ENOSPC, -ENOMEM.
+ */
+int set_addresses_parse(
+	const char *text, struct ip_prefix **addresses, unsigned *count, struct err *err);
+char *set_address_format(const struct ip_prefix *address, char buffer[IP_TEXT_SIZE]);
 
 /* Remove one that the functions above found.  A port takes its static addresses along. */
 void model_del_bridge(struct model *model, const struct bridge_config *bridge);

@@ -271,12 +271,53 @@ planner_free(struct planner *planner)
 	}
 }
 
+/* ---- filters and sets: rows of a group stand together, and change together ---- */
+
+static void
+plan_filters(struct planner *planner, const struct model *from, const struct model *to, bool remove)
+{
+	const struct model *all = remove ? from : to;
+
+	for (unsigned i = 0; i < all->filter_count; i += model_group_filters(&all->filters[i])) {
+		const struct filter_config *group = &all->filters[i];
+		const struct filter_config *old = model_first_filter(from, group->port);
+		const struct filter_config *wanted = model_first_filter(to, group->port);
+		unsigned count = model_group_filters(group);
+
+		if (remove ? wanted != NULL
+			   : old && model_group_filters(old) == count &&
+					memcmp(old, wanted, count * sizeof(*old)) == 0)
+			continue;
+		emit(planner, STEP_SET_FILTERS, old, wanted);
+	}
+}
+
+static void
+plan_sets(struct planner *planner, const struct model *from, const struct model *to, bool remove)
+{
+	const struct model *all = remove ? from : to;
+
+	for (unsigned i = 0; i < all->set_count; i += model_group_set(&all->sets[i])) {
+		const struct set_config *group = &all->sets[i];
+		const struct set_config *old = model_first_set(from, group->name);
+		const struct set_config *wanted = model_first_set(to, group->name);
+		unsigned count = model_group_set(group);
+
+		if (remove ? wanted != NULL
+			   : old && model_group_set(old) == count &&
+					memcmp(old, wanted, count * sizeof(*old)) == 0)
+			continue;
+		emit(planner, STEP_SET_SET, old, wanted);
+	}
+}
+
 int
 plan_make(struct plan *plan, const struct model *from, const struct model *to)
 {
 	struct planner planner = {.plan = plan};
 	size_t most = from->bridge_count + from->port_count + from->fdb_count + to->bridge_count +
-		      to->port_count + to->fdb_count;
+		      to->port_count + to->fdb_count + from->filter_count + to->filter_count +
+		      from->set_count + to->set_count;
 	int rc = planner_init(&planner, from, to);
 
 	plan->count = 0;
@@ -284,6 +325,9 @@ plan_make(struct plan *plan, const struct model *from, const struct model *to)
 	if (rc == 0 && !plan->steps)
 		rc = -ENOMEM;
 	if (rc == 0) {
+		/* No port lives a moment without the rules it is to have. */
+		plan_sets(&planner, from, to, false);
+		plan_filters(&planner, from, to, false);
 		plan_additions(&planner, BRIDGES, STEP_ADD_BRIDGE);
 		plan_port_deletions(&planner, true);
 		plan_additions(&planner, PORTS, STEP_ADD_PORT);
@@ -293,6 +337,8 @@ plan_make(struct plan *plan, const struct model *from, const struct model *to)
 		plan_changes(&planner, BRIDGES, STEP_SET_BRIDGE);
 		plan_bridge_deletions(&planner);
 		plan_additions(&planner, FDB, STEP_ADD_FDB);
+		plan_filters(&planner, from, to, true);
+		plan_sets(&planner, from, to, true);
 	} else {
 		plan_free(plan);
 	}

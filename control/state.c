@@ -57,6 +57,25 @@ lost_bridge(struct model *truth, const struct step *inverse)
 	}
 }
 
+/* Rules or addresses that stay as the failed change made them. */
+static void
+lost_rows(struct model *truth, const struct step *inverse)
+{
+	const struct set_config *set = inverse->from ? inverse->from : inverse->to;
+	const struct filter_config *rule = inverse->from ? inverse->from : inverse->to;
+
+	if (inverse->kind == STEP_SET_FILTERS) {
+		model_put_filters(truth, rule->port, inverse->from, NULL);
+		return;
+	}
+	model_del_set(truth, set->name);
+	for (unsigned i = 0; i < model_group_set(inverse->from); i++)
+		if (set[i].address.version != SET_ITSELF)
+			model_add_set(truth, set->name, &set[i].address, 1, NULL);
+	if (inverse->from)
+		model_add_set(truth, set->name, NULL, 0, NULL);
+}
+
 static void
 lost(void *arg, const struct step *inverse, const struct err *why)
 {
@@ -66,7 +85,9 @@ lost(void *arg, const struct step *inverse, const struct err *why)
 
 	step_text(inverse, text, sizeof(text));
 	log_error("taking back a failed change, cannot %s: %s", text, why->text);
-	if (step_noun(inverse) == &noun_port) {
+	if (inverse->kind == STEP_SET_FILTERS || inverse->kind == STEP_SET_SET) {
+		lost_rows(truth, inverse);
+	} else if (step_noun(inverse) == &noun_port) {
 		lost_port(truth, inverse);
 	} else if (step_noun(inverse) == &noun_bridge) {
 		lost_bridge(truth, inverse);

@@ -17,6 +17,8 @@ static const struct {
 	[STEP_ADD_PORT] = {&noun_port, "add", STEP_DEL_PORT},
 	[STEP_SET_PORT] = {&noun_port, "set", STEP_SET_PORT},
 	[STEP_DEL_PORT] = {&noun_port, "del", STEP_ADD_PORT},
+	[STEP_SET_FILTERS] = {&noun_filter, "set", STEP_SET_FILTERS},
+	[STEP_SET_SET] = {&noun_filter, "set", STEP_SET_SET},
 	[STEP_ADD_FDB] = {&noun_fdb, "add", STEP_DEL_FDB},
 	[STEP_DEL_FDB] = {&noun_fdb, "del", STEP_ADD_FDB},
 };
@@ -86,6 +88,20 @@ append_changes(char *text, size_t size, const struct step *step)
 	}
 }
 
+static void
+set_text(const struct step *step, char *text, size_t size)
+{
+	const struct set_config *set = step->to ? step->to : step->from;
+	unsigned from = model_group_set(step->from), to = model_group_set(step->to);
+
+	/* One row of each group is the set itself. */
+	if (!step->from || !step->to)
+		snprintf(text, size, "%s set %s: %u addresses", step->to ? "add" : "del", set->name,
+			(step->to ? to : from) - 1);
+	else
+		snprintf(text, size, "set set %s: %u -> %u addresses", set->name, from - 1, to - 1);
+}
+
 void
 step_text(const struct step *step, char *text, size_t size)
 {
@@ -93,6 +109,16 @@ step_text(const struct step *step, char *text, size_t size)
 	const void *object = step->to ? step->to : step->from;
 	char mac[MAC_TEXT_SIZE];
 
+	if (step->kind == STEP_SET_FILTERS) {
+		snprintf(text, size, "set filter of port %s: %u -> %u rules",
+			((const struct filter_config *)object)->port,
+			model_group_filters(step->from), model_group_filters(step->to));
+		return;
+	}
+	if (step->kind == STEP_SET_SET) {
+		set_text(step, text, size);
+		return;
+	}
 	if (noun == &noun_fdb) {
 		const struct fdb_config *f = object;
 

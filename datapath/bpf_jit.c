@@ -77,12 +77,6 @@ emit_mov(struct maker *m, unsigned dst, uint32_t imm)
 	emit(m, BPF_ALU | EBPF_MOV | BPF_K, dst, 0, 0, imm);
 }
 
-static void
-emit_copy(struct maker *m, unsigned dst, unsigned src)
-{
-	emit(m, BPF_ALU | EBPF_MOV | BPF_X, dst, src, 0, 0);
-}
-
 /*
  * All returns go to one exit at the end: a second exit would be made a jump back to the first, and
  * DPDK 22.11 gets those over 127 and 128 bytes wrong.
@@ -165,7 +159,7 @@ static void
 emit_load_at_x(struct maker *m, unsigned code, uint32_t at)
 {
 	/* X has 32 bits, the sum 33: as an offset it is out of every frame, and does not wrap. */
-	emit_copy(m, REG_END, REG_X);
+	emit(m, BPF_ALU | EBPF_MOV | BPF_X, REG_END, REG_X, 0, 0);
 	emit(m, EBPF_ALU64 | BPF_ADD | BPF_K, REG_END, 0, 0,
 		at < OUT - 4 ? at + load_size(code) : OUT);
 	emit_far(m, code, REG_A);
@@ -200,7 +194,7 @@ emit_arithmetic(struct maker *m, const struct bpf_insn *insn)
 	bool divide = op == BPF_DIV || op == BPF_MOD;
 
 	if (BPF_SRC(insn->code) == BPF_K || op == BPF_NEG) {
-		if ((shift && insn->k > 31))
+		if (shift && insn->k > 31)
 			emit_mov(m, REG_A, 0);
 		else if (divide && !insn->k)
 			emit_jump(m, BPF_JA, 0, 0, 0, TARGET_NEXT, 0);
@@ -219,10 +213,11 @@ emit_arithmetic(struct maker *m, const struct bpf_insn *insn)
 	emit(m, BPF_ALU | op | BPF_X, REG_A, REG_X, 0, 0);
 }
 
+/* Where a word of the classic machine's memory lies on the stack. */
 static int
 memory_at(uint32_t word)
 {
-	return -(int)(MEMORY_WORDS - (word % MEMORY_WORDS)) * 8;
+	return -(int)(MEMORY_WORDS - word % MEMORY_WORDS) * 8;
 }
 
 static void
@@ -301,9 +296,9 @@ emit_insn(struct maker *m, const struct bpf_insn *insn, uint32_t here)
 		return 0;
 	default: /* BPF_MISC */
 		if (BPF_MISCOP(insn->code) == BPF_TAX)
-			emit_copy(m, REG_X, REG_A);
+			emit(m, BPF_ALU | EBPF_MOV | BPF_X, REG_X, REG_A, 0, 0);
 		else
-			emit_copy(m, REG_A, REG_X);
+			emit(m, BPF_ALU | EBPF_MOV | BPF_X, REG_A, REG_X, 0, 0);
 		return 0;
 	}
 }

@@ -25,9 +25,9 @@
 #include "datapath/worker.h"
 
 /* X(identifier, function): a new check is a row here and its function. */
-#define CHECK_IN_LIST(X)   \
-	X(PROBE, probe_in) \
-	X(GUARD, guard_in) \
+#define CHECK_IN_LIST(X)     \
+	X(PROBE, probe_in)   \
+	X(GUARD, guard_in)   \
 	X(FILTER, filter_in) \
 	X(POLICE, police_in)
 

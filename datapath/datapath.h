@@ -132,6 +132,9 @@ int datapath_port_add(struct port *port, const struct port_settings *settings, s
 int datapath_port_set(struct port *port, const struct port_settings *settings, struct err *err);
 /* Tells workers what the port type has changed of the port's own (its mtu). */
 int datapath_port_refresh(struct port *port, struct err *err);
+/* Changes the filters alone (port_settings.filters).  The old ones are free on success. */
+int datapath_port_set_filters(
+	struct port *port, const struct filter *const filters[FILTER_DIRECTIONS], struct err *err);
 /* Contract step 4.  Never fails in a way that leaves the port half there. */
 void datapath_port_del(struct port *port);
 /* The bridge it is on, -1 = none. */

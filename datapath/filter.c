@@ -149,6 +149,12 @@ filter_destroy(struct filter *filter)
 }
 
 void
+filter_set_default(struct filter *filter, bool deny)
+{
+	atomic_store_explicit(&filter->deny_default, deny, memory_order_relaxed);
+}
+
+void
 filter_counters(const struct filter *filter, unsigned rule, struct filter_count *sum)
 {
 	*sum = filter->inherited[rule];

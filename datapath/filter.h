@@ -52,6 +52,8 @@ struct filter;
 int filter_create(struct filter **filter, const struct filter_rule *rules, unsigned count,
 	bool deny_default, unsigned workers, struct err *err);
 void filter_destroy(struct filter *filter);
+/* Changes the default action while workers run it. */
+void filter_set_default(struct filter *filter, bool deny);
 
 /* Frames that the rule decided; index `count` is the default action. */
 void filter_counters(const struct filter *filter, unsigned rule, struct filter_count *sum);

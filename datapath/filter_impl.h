@@ -20,7 +20,7 @@ struct filter_entry {
 struct filter {
 	unsigned count, workers;
 	unsigned stride; /* of counters: entries of one worker */
-	bool deny_default;
+	atomic_bool deny_default;
 	struct filter_entry *rules;
 	struct filter_count *counters;  /* [workers][count + 1] */
 	struct filter_count *inherited; /* [count + 1] */

@@ -92,7 +92,9 @@ run(struct worker *w, const struct snapshot_port *port, const struct filter *fil
 		rule = find_rule(filter, &v);
 		counters[rule].packets++;
 		counters[rule].bytes += f->len;
-		if (rule < filter->count ? filter->rules[rule].deny : filter->deny_default)
+		if (rule < filter->count
+				? filter->rules[rule].deny
+				: atomic_load_explicit(&filter->deny_default, memory_order_relaxed))
 			denied |= UINT64_C(1) << i;
 	}
 	if (denied)

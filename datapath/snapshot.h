@@ -56,9 +56,9 @@ struct snapshot_port {
 	struct mac mac;
 	struct mac_list macs; /* beside mac */
 	bool dhcp_guard, ra_guard, dhcp_learn;
-	const struct ip_lock *ip_lock;      /* NULL = any address */
+	const struct ip_lock *ip_lock;                   /* NULL = any address */
 	const struct filter *filters[FILTER_DIRECTIONS]; /* NULL = none */
-	bool isolated;                      /* talks to ports that are not */
+	bool isolated;                                   /* talks to ports that are not */
 	uint32_t in_checks, out_checks;     /* CHECK_IN_..., CHECK_OUT_... (datapath/check.h) */
 	uint8_t tx_worker[PORT_QUEUES_MAX]; /* owner of each transmit queue */
 	uint32_t

@@ -322,6 +322,16 @@ datapath_port_refresh(struct port *port, struct err *err)
 	return r ? publish_error(err, r) : 0;
 }
 
+int
+datapath_port_set_filters(
+	struct port *port, const struct filter *const filters[FILTER_DIRECTIONS], struct err *err)
+{
+	struct port_settings settings = topology.ports[port->index].settings;
+
+	memcpy(settings.filters, filters, sizeof(settings.filters));
+	return datapath_port_set(port, &settings, err);
+}
+
 void
 datapath_port_del(struct port *port)
 {

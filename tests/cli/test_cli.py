@@ -102,6 +102,7 @@ class Usage(Case):
     def test_examples_are_valid(self):
         """Every example of the help is accepted; only the daemon is missing."""
         (self.folder / "network.yaml").write_text("bridges: {}\n")
+        (self.folder / "addresses.txt").write_text("198.51.100.0/24\n")
         self.environment["PATCHBAY_RUNTIME_DIR"] = str(self.folder)
         text = self.succeeds("__reference")
         examples = re.findall(r"For example: `patchbay ([^`]+)`", text)
