@@ -74,15 +74,7 @@
  * }], "truncated": true when there are more than the limit}
  * fdb.flush {bridge?, port?, vlan?, mac?, static} -> {"flushed": count}
  *
- * filter.add, .set, .del; set.add, .del, .load: {}
- *
- * filter.show {port?} -> {"time_ns", "rows": [{
- *	port, direction, action, expression, src_set, dst_set	as configured, when given
- *	priority	of the rule, as text; "default" for what no rule decided
- *	packets, bytes	frames it decided since it was added
- * }]}		rows of a port and direction that has rules or a default action other than allow
- *
- * set.show {name?} -> {"rows": [{name, count, addresses?}]}	addresses: list, with `name` only
+ * filter, set: api/verbs_filter.h
  *
  * worker.show -> {"time_ns", "rows": [{
  *	worker		number
