@@ -3,7 +3,8 @@
  * verbs: everything patchbay can be told to do: one row per verb.
  *
  * The request of a row is the JSON-RPC method "NOUN.VERB" with a params object whose members are
- * the keys of the row's object and its parameters.  The results, member by member:
+ * the keys of the row's object and its parameters.  The results, member by member
+ * (of `filter` and `set` in api/verbs_filter.h):
  *
  * bridge.add, .set, .del; port.add, .set, .del; fdb.add, .del; worker.reset, .set: {}
  *
@@ -74,8 +75,6 @@
  * }], "truncated": true when there are more than the limit}
  * fdb.flush {bridge?, port?, vlan?, mac?, static} -> {"flushed": count}
  *
- * filter, set: api/verbs_filter.h
- *
  * worker.show -> {"time_ns", "rows": [{
  *	worker		number
  *	cpu		it is pinned to
@@ -121,10 +120,7 @@
 #include "api/verbs_filter.h"
 #include "api/verbs_vm.h"
 
-#define END       \
-	{         \
-		0 \
-	}
+#define END {0}
 
 static const struct column bridge_columns[] = {
 	{"BRIDGE", "name", COLUMN_TEXT, "name"},
