@@ -120,7 +120,10 @@
 #include "api/verbs_filter.h"
 #include "api/verbs_vm.h"
 
-#define END {0}
+#define END       \
+	{         \
+		0 \
+	}
 
 static const struct column bridge_columns[] = {
 	{"BRIDGE", "name", COLUMN_TEXT, "name"},
