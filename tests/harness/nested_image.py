@@ -2,7 +2,8 @@
 """Builds what the outer machine of nested tests boots: Debian's stock kernel with KVM.
 
 The cloud kernel of guest_image has no KVM; this is linux-image-amd64 with the modules for virtio,
-9p and kvm-amd.  Kept like the image of guest_image, and built again when this file changes.
+9p, kvm-amd, network cards and vfio-pci.  Kept like the image of guest_image, and built again when
+this file changes.
 """
 
 import fcntl
@@ -19,7 +20,8 @@ from harness.guest_image import Cpio, ImageError, cache_dir, download, unpack
 HERE = pathlib.Path(__file__).resolve().parent
 KERNEL_META = "linux-image-amd64"
 PACKAGES = ["busybox-static"]
-MODULES = ["virtio_pci", "9pnet_virtio", "9p", "kvm-amd", "tun", "veth"]
+MODULES = ["virtio_pci", "9pnet_virtio", "9p", "kvm-amd", "tun", "veth", "vfio-pci",
+           "vfio_iommu_type1", "e1000e", "vmxnet3", "virtio_net"]
 
 
 def initramfs(tree, release):
