@@ -10,6 +10,7 @@
 
 #include "lib/nic.h"
 
+#define NOIOMMU_MODE "module/vfio/parameters/enable_unsafe_noiommu_mode"
 #define BRIDGE_CLASS 0x06 /* bridges of a group have no memory access of their own */
 
 static int
@@ -34,8 +35,7 @@ nic_noiommu_mode(const struct nic_host *host)
 	char path[PATH_MAX], value = 'N';
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/module/vfio/parameters/enable_unsafe_noiommu_mode",
-		host->sysfs);
+	snprintf(path, sizeof(path), "%s/" NOIOMMU_MODE, host->sysfs);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		if (read(fd, &value, 1) != 1)
@@ -99,13 +99,18 @@ nic_vfio_usable(const struct nic_host *host, const struct nic *nic, struct err *
 	if (access(path, F_OK) < 0)
 		return err_set(err, -ENODEV,
 			"the kernel's driver vfio-pci is not loaded: `modprobe vfio-pci`");
-	if (nic->iommu_group < 0 && !nic_noiommu_mode(host))
+	if (nic->iommu_group < 0 && !nic_noiommu_mode(host)) {
+		snprintf(path, sizeof(path), "%s/" NOIOMMU_MODE, host->sysfs);
+		/* Not every kernel was built with that mode. */
 		return err_set(err, -ENOTSUP,
 			"card %s has no IOMMU: switch it on in the firmware and with intel_iommu=on or "
-			"amd_iommu=on on the kernel's command line; or, where every program that has the "
-			"card may be trusted with all memory, `echo 1 > "
-			"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode`",
-			nic->address);
+			"amd_iommu=on on the kernel's command line%s",
+			nic->address,
+			access(path, F_OK) < 0
+				? ""
+				: "; or, where every program that has the card may be trusted with all "
+				  "memory, `echo 1 > /sys/" NOIOMMU_MODE "`");
+	}
 	return nic->iommu_group < 0 ? 0 : check_group(host, nic, err);
 }
 

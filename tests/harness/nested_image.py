@@ -21,7 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 KERNEL_META = "linux-image-amd64"
 PACKAGES = ["busybox-static"]
 MODULES = ["virtio_pci", "9pnet_virtio", "9p", "kvm-amd", "tun", "veth", "vfio-pci",
-           "vfio_iommu_type1", "e1000e", "vmxnet3", "virtio_net"]
+           "vfio_iommu_type1", "uio_pci_generic", "e1000e", "vmxnet3", "virtio_net"]
 
 
 def initramfs(tree, release):

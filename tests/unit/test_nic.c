@@ -270,8 +270,10 @@ test_without_iommu_where_the_kernel_allows_it(void **state)
 	struct err err = {0};
 
 	link_to(f, "bus/pci/devices/" CARD "/iommu_group", NULL);
-	put(f, "module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n");
 	refuses(nic_bind(&f->host, CARD, false, &err), -ENOTSUP, &err, "no IOMMU");
+	assert_null(strstr(err.text, "noiommu"));
+	put(f, "module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n");
+	refuses(nic_bind(&f->host, CARD, false, &err), -ENOTSUP, &err, "noiommu_mode");
 	put(f, "module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n");
 	assert_int_equal(nic_bind(&f->host, CARD, false, &err), 0);
 }
