@@ -157,7 +157,8 @@ vm_start(const struct vm_definition *def, const char *socket, json_t **row, stru
 		else if (run.running)
 			send_json(run.line, json_pack("{s:b}", "release", 1));
 		else
-			r = err_set(err, -EIO, "%s: it has ended at once", def->vm.name);
+			r = err_set(err, -EINTR,
+				run.interrupts ? "interrupted" : "it has ended at once");
 	}
 	if (r == 0)
 		*row = json_incref(run.running);

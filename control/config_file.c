@@ -223,10 +223,15 @@ read_root(struct config_file *file, struct err *err)
 		if (section == SECTION_COUNT) {
 			const char *near = nearest_name(key, section_names, SECTION_COUNT);
 
-			err_set(err, -EINVAL, "unknown key \"%.40s\": %s%s%s", key,
-				near ? "did you mean \""
-				     : "there are bridges, ports, fdb, filters and sets",
-				near ? near : "", near ? "\"?" : "");
+			if (strcmp(key, "vms") == 0)
+				err_set(err, -EINVAL,
+					"virtual machines (\"vms\") are not the switch's: start them "
+					"and the rest of the file with `patchbay up`");
+			else
+				err_set(err, -EINVAL, "unknown key \"%.40s\": %s%s%s", key,
+					near ? "did you mean \""
+					     : "there are bridges, ports, fdb, filters and sets",
+					near ? near : "", near ? "\"?" : "");
 			return document_prefix(
 				&file->document, document_line(&file->document, root, key, 0), err);
 		}

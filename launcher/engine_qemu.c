@@ -21,6 +21,7 @@
 #include "lib/clock.h"
 #include "lib/fd.h"
 
+#define STUCK     5                    /* repetitions */
 #define RESET_NS  UINT64_C(1000000000) /* no kernel boots in that time */
 #define NOT_FOUND 127                  /* exit code of a child that could not execute QEMU */
 
@@ -29,6 +30,9 @@ struct qemu {
 	char **arguments;
 	struct lines *qmp;
 	bool ready, killed;
+	bool stuck; /* it says the same again and again, and does not start */
+	char last[ERR_TEXT_MAX];
+	unsigned repetitions;
 	enum vm_end end; /* what QMP said about it */
 	bool said_end;
 	uint64_t reset_ns; /* of the last reset */
@@ -136,13 +140,31 @@ words_of(const struct qemu *q)
 	return strncmp(words, QEMU_PROGRAM ": ", n) == 0 ? words + n : words;
 }
 
+/* QEMU asks a back end that lacks something again and again, for ever. */
+static void
+on_words(void *arg, const char *line)
+{
+	struct qemu *q = arg;
+
+	if (q->ready || strstr(line, "waiting for connection"))
+		return;
+	q->repetitions = strcmp(line, q->last) == 0 ? q->repetitions + 1 : 0;
+	snprintf(q->last, sizeof(q->last), "%s", line);
+	if (q->repetitions < STUCK)
+		return;
+	q->stuck = true;
+	process_kill(q->engine.process);
+}
+
 static void
 describe_end(struct qemu *q, int status, char *text, size_t size)
 {
 	text[0] = '\0';
 	if (q->killed)
 		return;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_FOUND)
+	if (q->stuck)
+		snprintf(text, size, "QEMU does not start: %.400s", words_of(q));
+	else if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_FOUND)
 		snprintf(text, size, "QEMU is not installed (%s): apt-get install qemu-system-x86",
 			words_of(q));
 	else if (WIFSIGNALED(status))
@@ -170,7 +192,7 @@ on_process_end(void *arg, int status)
 		end = VM_END_KILL;
 	else if (q->said_end && WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		end = q->end;
-	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !q->stuck)
 		end = VM_END_KILL;
 	else
 		end = VM_END_CRASH;
@@ -184,6 +206,7 @@ start_process(struct qemu *q, const struct engine_start *start, struct err *err)
 	int pair[2] = {-1, -1}, fds[2], r;
 	struct process_start child = {.loop = start->loop,
 		.body = run_qemu,
+		.said = on_words,
 		.ended = on_process_end,
 		.arg = q,
 		.fds = fds,

@@ -26,6 +26,7 @@ struct process {
 	char words[ERR_TEXT_MAX]; /* the last whole line */
 	char line[ERR_TEXT_MAX];  /* the one that is being said */
 	size_t length;
+	unsigned lines; /* that were logged */
 };
 
 /* ---- in the child ---- */
@@ -70,8 +71,11 @@ take_byte(struct process *p, char c)
 		return;
 	p->line[p->length] = '\0';
 	if (p->length > 0) {
+		if (strcmp(p->words, p->line) != 0 && p->lines++ < PROCESS_LINES_MAX)
+			log_info("%s", p->line);
 		memcpy(p->words, p->line, p->length + 1);
-		log_info("%s", p->words);
+		if (p->start.said)
+			p->start.said(p->start.arg, p->words);
 	}
 	p->length = 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * process: a child of the supervisor: what it says on standard error is logged, its last line kept,
- * and its end is an event.  It dies with the supervisor.
+ * process: a child of the supervisor: what it says on standard error is logged (but for repetitions, and
+ * PROCESS_LINES_MAX at most), its last line kept, and its end is an event.  It dies with the supervisor.
  *
  * Threads: that of the event loop; the supervisor has no other.
  */
@@ -12,7 +12,8 @@
 
 #include "lib/err.h"
 
-#define PROCESS_FDS_MAX 4
+#define PROCESS_FDS_MAX   4
+#define PROCESS_LINES_MAX 4096
 
 struct event_base;
 struct process;
@@ -22,6 +23,8 @@ struct process_start {
 	/* In the child, which has nothing open but standard files and fds[0] as 3, fds[1] as 4, ...
 	 * Its result is the exit code. */
 	int (*body)(void *arg);
+	/* A line that it has said; may be NULL. */
+	void (*said)(void *arg, const char *line);
 	/* status as of waitpid(2); the process is gone. */
 	void (*ended)(void *arg, int status);
 	void *arg;
