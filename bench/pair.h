@@ -23,8 +23,9 @@ struct pair_options {
 	unsigned ring;   /* entries of each ring */
 	unsigned flight; /* frames that go round, of each port; at most `ring` */
 	bool packed, in_order, mergeable;
-	bool big;  /* buffers for 64 KiB frames, instead of 2 KiB */
-	bool huge; /* guest memory in hugepages */
+	bool mixed; /* frames differ early: their type of service is their number */
+	bool big;   /* buffers for 64 KiB frames, instead of 2 KiB */
+	bool huge;  /* guest memory in hugepages */
 };
 
 struct pair_side {

@@ -252,18 +252,34 @@ find_port(const struct worker *w, const struct snapshot_port *in, uint64_t hash,
 	return value;
 }
 
+/* The frames of all runs. */
+static inline uint64_t
+runs_mask(const struct worker *w, const struct runs *runs)
+{
+	unsigned total = 0;
+	uint64_t mask = 0;
+
+	for (unsigned n = 0; n < runs->count; n++)
+		total += runs->run[n].count;
+	if (LIKELY(total && total == w->burst.count))
+		return UINT64_MAX >> (64 - total);
+	for (unsigned n = 0; n < runs->count; n++)
+		mask |= UINT64_MAX >> (64 - runs->run[n].count) << runs->run[n].first;
+	return mask;
+}
+
 /* Leaves of the frames that may enter those that the port's checks let pass. */
 static void
 decide_checked(struct worker *w, const struct snapshot_port *in, struct runs *runs)
 {
 	struct run all[FRAME_BURST];
 	unsigned count = runs->count;
-	uint64_t frames = 0;
+	uint64_t frames, entered = runs_mask(w, runs);
 
+	frames = checks_in(w, in, entered);
+	if (LIKELY(frames == entered))
+		return;
 	memcpy(all, runs->run, count * sizeof(all[0]));
-	for (unsigned n = 0; n < count; n++)
-		frames |= UINT64_MAX >> (64 - all[n].count) << all[n].first;
-	frames = checks_in(w, in, frames);
 	runs->count = 0;
 	for (unsigned n = 0; n < count; n++) {
 		uint64_t left = frames & UINT64_MAX >> (64 - all[n].count) << all[n].first;

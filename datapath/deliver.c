@@ -87,13 +87,19 @@ send_completed(struct worker *w, const struct snapshot_port *out, const struct f
 static void
 deliver_checked(struct worker *w, const struct snapshot_port *out, struct frame_list *list)
 {
-	uint64_t frames = 0;
+	uint64_t frames, meant = 0;
 
-	for (unsigned k = 0; k < list->count; k++) {
-		classify_form(out, &w->burst.frames[list->index[k]]);
-		frames |= UINT64_C(1) << list->index[k];
-	}
-	frames = checks_out(w, out, frames);
+	if (LIKELY(list->count == w->burst.count))
+		meant = UINT64_MAX >> (64 - list->count);
+	else
+		for (unsigned k = 0; k < list->count; k++)
+			meant |= UINT64_C(1) << list->index[k];
+	if (!list->plain || w->shared)
+		for (unsigned k = 0; k < list->count; k++)
+			classify_form(out, &w->burst.frames[list->index[k]]);
+	frames = checks_out(w, out, meant);
+	if (LIKELY(frames == meant))
+		return;
 	list->count = 0;
 	while (frames)
 		list->index[list->count++] = (uint8_t)check_next(&frames);
@@ -115,8 +121,7 @@ static inline bool
 is_ready(const struct worker *w, const struct snapshot_port *out, const struct frame_list *list,
 	unsigned accepts)
 {
-	return list->plain && !w->shared && !out->out_checks && !(w->needs & ~accepts) &&
-	       w->longest <= out->max_len;
+	return list->plain && !w->shared && !(w->needs & ~accepts) && w->longest <= out->max_len;
 }
 
 /* Second pass, for one destination. */
@@ -136,13 +141,13 @@ deliver_list(struct worker *w, const struct snapshot_port *out, struct frame_lis
 		list->count = 0;
 		return;
 	}
+	if (UNLIKELY(out->out_checks) && w->source)
+		deliver_checked(w, out, list);
 	if (LIKELY(is_ready(w, out, list, accepts))) {
 		send_frames(w, out, frames, list->index, list->count, queues, counters);
 		list->count = 0;
 		return;
 	}
-	if (UNLIKELY(out->out_checks) && w->source)
-		deliver_checked(w, out, list);
 	for (unsigned k = 0; k < list->count; k++) {
 		unsigned i = list->index[k];
 		struct frame *f = &frames[i];

@@ -5,8 +5,8 @@
 uint64_t
 isolate_out(struct worker *w, const struct snapshot_port *out, uint64_t frames)
 {
-	/* A burst has one source: all of it goes on, or none.  What the switch itself says may pass. */
-	if (!w->source || !w->source->isolated)
+	/* A burst has one source: all of it goes on, or none. */
+	if (!w->source->isolated)
 		return frames;
 	check_drop(w, out, frames, DROP_ISOLATED);
 	return 0;

@@ -13,7 +13,7 @@ import unittest
 from unittest import mock
 
 from harness.process import Failed
-from measure import (build, campaign, cases, compare, figures, guard, instructions, machine, plot,
+from measure import (build, campaign, cases, compare, features, figures, guard, instructions, machine, plot,
                      report, said, threads)
 from measure.cases import OURS, OVS, PATCHBAY, TESTPMD, VIRTIO_USER
 from measure.figures import Sample
@@ -234,6 +234,15 @@ class Figures(unittest.TestCase):
         before = {"a": 100.0, "b": 100.0, "c": 100.0}
         self.assertEqual(
             instructions.risen({"a": 102.9, "b": 103.1, "c": 50, "new": 7}, before, 3), ["b"])
+
+    def test_features_over_their_limit(self):
+        bases = {"alike": 200.0, "different": 400.0}
+        found = {("mac-lock", "alike"): 206.0, ("mac-lock", "different"): 412.1,
+                 ("ip-lock", "alike"): 500.0}
+        self.assertEqual(features.over(found, bases), [("mac-lock", "different")])
+        self.assertEqual(features.cycles("packets 64\ncycles 52.5\n"), 52.5)
+        with self.assertRaises(said.Unreadable):
+            features.cycles("packets 64\n")
 
 
 class Threads(unittest.TestCase):
@@ -478,11 +487,12 @@ class Options(unittest.TestCase):
 
     def test_others_refuse(self):
         self.assertIn("no case x", self.refused(instructions.parse_options, "x"))
+        self.assertIn("no feature x", self.refused(features.parse_options, "x"))
         self.assertIn("all cases", self.refused(instructions.parse_options, "--record", "64-split"))
         self.assertIn("--case", self.refused(guard.parse_options, "--case", "x"))
 
     def test_programs_say_what_they_are(self):
-        for name in ("compare", "guard", "instructions"):
+        for name in ("compare", "features", "guard", "instructions"):
             done = subprocess.run([build.ROOT / "bench" / name, "--help"], text=True, timeout=30,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             self.assertEqual(done.returncode, 0, done.stdout)

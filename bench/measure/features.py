@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Counts what each feature of a port costs per packet of 64 bytes, against the same path without it.
+
+Callgrind counts instructions, which do not depend on how busy the machine is; with --cycles the fastest
+of many turns is timed as well, which a busy machine disturbs.  Frames are measured alike, as one
+flow brings them, and different from one to the next, which is the worst case.  Exit code 1 when a
+feature costs more instructions than its limit.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import sys
+import tempfile
+
+from harness.process import Failed
+from measure import build, said
+from measure.instructions import count
+
+# Feature of bench/steps.c -> most per cent that it may cost; None = no limit.
+FEATURES = {
+    "mac-lock": 3,
+    "in-rate": 5,
+    "out-rate": 5,
+    "isolated": 1,
+    "guards": None,
+    "ip-lock": None,
+}
+KINDS = {"alike": [], "different": ["-d"]}
+TIMED_TURNS = 20000
+SECONDS = 60
+
+
+def cost(value, base):
+    """Per cent more."""
+    return 100 * (value / base - 1)
+
+
+def over(found, bases):
+    """[(feature, kind)] whose cost is above the feature's limit."""
+    return [(name, kind) for (name, kind), value in found.items()
+            if FEATURES[name] is not None and cost(value, bases[kind]) > FEATURES[name]]
+
+
+def cycles(text):
+    match = re.search(r"^cycles ([\d.]+)$", text, re.M)
+    if not match:
+        raise said.Unreadable("steps: no cycles")
+    return float(match.group(1))
+
+
+def time(steps, arguments):
+    return cycles(build.command("timing", steps, "-c", "-n", TIMED_TURNS, *arguments,
+                                seconds=SECONDS))
+
+
+def parse_options(arguments):
+    parser = argparse.ArgumentParser(prog="features", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cycles", action="store_true", help="time it, too")
+    parser.add_argument("feature", nargs="*", default=[], metavar="FEATURE",
+                        help=f"of {', '.join(FEATURES)}; default: all")
+    options = parser.parse_args(arguments)
+    for name in options.feature:
+        if name not in FEATURES:
+            parser.error(f"no feature {name}; there are: {', '.join(FEATURES)}")
+    return options
+
+
+def run(options):
+    """The exit code."""
+    folder = build.build_folder()
+    build.install("build", "instructions")
+    build.build(folder, "bench/steps")
+    steps = folder / "bench/steps"
+    bases, found, timed = {}, {}, {}
+    with tempfile.TemporaryDirectory(prefix="patchbay-features.") as scratch:
+        scratch = pathlib.Path(scratch)
+        for kind, words in KINDS.items():
+            bases[kind], _ = count(steps, words, scratch)
+            print(f"{'none':10} {kind:10} {bases[kind]:8.1f} instructions/packet", end="")
+            if options.cycles:
+                timed[kind] = time(steps, words)
+                print(f" {timed[kind]:8.1f} cycles", end="")
+            print(flush=True)
+        for name in options.feature or FEATURES:
+            for kind, words in KINDS.items():
+                words = [*words, "-f", name]
+                value, _ = count(steps, words, scratch)
+                found[name, kind] = value
+                print(f"{name:10} {kind:10} {value:8.1f} {cost(value, bases[kind]):+6.1f} %", end="")
+                if options.cycles:
+                    now = time(steps, words)
+                    print(f" {now:16.1f} {cost(now, timed[kind]):+6.1f} %", end="")
+                limit = FEATURES[name]
+                print(f"  limit {limit} %" if limit is not None else "", flush=True)
+    worse = over(found, bases)
+    for name, kind in worse:
+        print(f"{name}: costs more than {FEATURES[name]} % of frames that are {kind}")
+    return 1 if worse else 0
+
+
+def main(arguments=None):
+    options = parse_options(arguments)
+    os.environ.setdefault("LC_ALL", "C")
+    try:
+        sys.exit(run(options))
+    except KeyboardInterrupt:
+        sys.exit("features: interrupted")
+    except (Failed, said.Unreadable) as error:
+        sys.exit(f"features: {error}")
