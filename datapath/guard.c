@@ -11,6 +11,7 @@
 #include <rte_byteorder.h>
 
 #include "datapath/check.h"
+#include "datapath/classify.h"
 #include "datapath/inspect.h"
 
 #define ARP_ETHERNET_IPV4 UINT64_C(0x0001080006040000)
@@ -18,6 +19,10 @@
 #define ARP_SENDER_MAC    8
 #define ARP_SENDER_IP     14
 #define ARP_TARGET_IP     24
+
+#define TYPE_IPV4   0x0800
+#define IPV4_HEADER 20
+#define UDP_HEADER  8
 
 #define DHCP_CLIENT_PORT 68
 #define DHCP_SERVER_PORT 67
@@ -210,6 +215,42 @@ judge(struct worker *w, const struct snapshot_port *in, struct frame *f)
 	return DROP_COUNT;
 }
 
+static inline bool
+owns_ipv4(const struct ip_lock *lock, const uint8_t *address)
+{
+	uint32_t a, b;
+
+	memcpy(&a, address, sizeof(a));
+	for (unsigned i = 0; i < lock->count; i++) {
+		const struct ip_prefix *p = &lock->prefixes[i];
+
+		memcpy(&b, p->bytes, sizeof(b));
+		if (p->version == 4 &&
+			!(rte_be_to_cpu_32(a ^ b) & (p->len ? UINT32_MAX << (32 - p->len) : 0)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What most frames are: a whole IPv4 packet without options and tags, from an own address, neither
+ * to a server nor to a client of DHCP.  Nothing of it is for a lock or guard to refuse.
+ */
+static inline bool
+is_usual(const struct snapshot_port *in, const struct frame *f)
+{
+	const uint8_t *ip = f->data + ETHERNET_HEADER, *udp = ip + IPV4_HEADER;
+
+	if (f->head_len < ETHERNET_HEADER + IPV4_HEADER + UDP_HEADER ||
+		classify_load16(f->data + ETHERNET_TYPE_AT) != TYPE_IPV4 || ip[0] != 0x45 ||
+		(classify_load16(ip + 6) & 0x3fff))
+		return false;
+	if (ip[9] == INSPECT_UDP && (classify_load16(udp + 2) == DHCP_SERVER_PORT ||
+					    classify_load16(udp + 2) == DHCP_CLIENT_PORT))
+		return false;
+	return !in->ip_lock || owns_ipv4(in->ip_lock, ip + 12);
+}
+
 uint64_t
 guard_in(struct worker *w, const struct snapshot_port *in, uint64_t frames)
 {
@@ -217,8 +258,12 @@ guard_in(struct worker *w, const struct snapshot_port *in, uint64_t frames)
 
 	for (uint64_t left = frames; left;) {
 		unsigned i = check_next(&left);
-		enum drop drop = judge(w, in, &w->burst.frames[i]);
+		struct frame *f = &w->burst.frames[i];
+		enum drop drop;
 
+		if (__builtin_expect(is_usual(in, f), 1))
+			continue;
+		drop = judge(w, in, f);
 		if (__builtin_expect(drop != DROP_COUNT, 0)) {
 			check_drop(w, in, UINT64_C(1) << i, drop);
 			passed &= ~(UINT64_C(1) << i);

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Counts what each feature of a port costs per packet of 64 bytes, against the same path without it.
+"""Counts what each feature of a port costs per packet of 64 bytes, against the same path without
+it.
 
-Callgrind counts instructions, which do not depend on how busy the machine is; with --cycles the fastest
-of many turns is timed as well, which a busy machine disturbs.  Frames are measured alike, as one
+Callgrind counts instructions, which do not depend on how busy the machine is; with --cycles the
+fastest of many turns is timed as well, which a busy machine disturbs.  Frames are measured alike, as one
 flow brings them, and different from one to the next, which is the worst case.  Exit code 1 when a
 feature costs more instructions than its limit.
 """
@@ -89,7 +90,8 @@ def run(options):
                 words = [*words, "-f", name]
                 value, _ = count(steps, words, scratch)
                 found[name, kind] = value
-                print(f"{name:10} {kind:10} {value:8.1f} {cost(value, bases[kind]):+6.1f} %", end="")
+                print(f"{name:10} {kind:10} {value:8.1f} {cost(value, bases[kind]):+6.1f} %",
+                      end="")
                 if options.cycles:
                     now = time(steps, words)
                     print(f" {now:16.1f} {cost(now, timed[kind]):+6.1f} %", end="")
