@@ -209,6 +209,35 @@ check_bridges(const struct check *check)
 	return 0;
 }
 
+/* What is of use with a rate only. */
+static int
+check_port_rates(const struct port_config *p, const char **key, struct err *err)
+{
+	if (!p->in_rate && p->in_burst) {
+		*key = "in_burst";
+		return err_set(
+			err, -EINVAL, "port \"%s\": in_burst is of use with in_rate only", p->name);
+	}
+	if (!p->out_rate && p->out_burst) {
+		*key = "out_burst";
+		return err_set(err, -EINVAL, "port \"%s\": out_burst is of use with out_rate only",
+			p->name);
+	}
+	if (vlan_set_has(&p->vlans, 0)) {
+		*key = "vlans";
+		return err_set(err, -EINVAL,
+			"port \"%s\": vlans=0 would take every untagged frame from the host: give 1..4094",
+			p->name);
+	}
+	if (!p->out_rate && !p->out_rate_pps && p->out_queue) {
+		*key = "out_queue";
+		return err_set(err, -EINVAL,
+			"port \"%s\": out_queue is of use with out_rate or out_rate_pps only",
+			p->name);
+	}
+	return 0;
+}
+
 /* Keys of one port that must suit each other. */
 static int
 check_port_keys(const struct port_config *p, const char **key, struct err *err)
@@ -256,35 +285,13 @@ check_port_keys(const struct port_config *p, const char **key, struct err *err)
 			"port \"%s\": ip_lock=dhcp needs to know whom a lease is for: give mac=...",
 			p->name);
 	}
-	if (!p->in_rate && p->in_burst) {
-		*key = "in_burst";
-		return err_set(
-			err, -EINVAL, "port \"%s\": in_burst is of use with in_rate only", p->name);
-	}
-	if (!p->out_rate && p->out_burst) {
-		*key = "out_burst";
-		return err_set(err, -EINVAL, "port \"%s\": out_burst is of use with out_rate only",
-			p->name);
-	}
-	if (vlan_set_has(&p->vlans, 0)) {
-		*key = "vlans";
-		return err_set(err, -EINVAL,
-			"port \"%s\": vlans=0 would take every untagged frame from the host: give 1..4094",
-			p->name);
-	}
-	if (!p->out_rate && !p->out_rate_pps && p->out_queue) {
-		*key = "out_queue";
-		return err_set(err, -EINVAL,
-			"port \"%s\": out_queue is of use with out_rate or out_rate_pps only",
-			p->name);
-	}
 	if (mode != VLAN_DOT1Q_TUNNEL && !vlan_set_is_empty(&p->cvlans)) {
 		*key = "cvlans";
 		return err_set(err, -EINVAL,
 			"port \"%s\": cvlans is for ports with vlan_mode=dot1q-tunnel only",
 			p->name);
 	}
-	return 0;
+	return check_port_rates(p, key, err);
 }
 
 static int

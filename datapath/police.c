@@ -60,43 +60,37 @@ police_take(const struct snapshot_rate *rate, uint64_t now, struct police_cost c
 	return false;
 }
 
-/* What the frames cost when none of them is to be cut; false: one is. */
-static inline bool
-plain_cost(const struct burst *burst, uint64_t frames, struct police_cost *cost)
+/* The bytes of frames none of which is to be cut. */
+static inline uint32_t
+bytes_of(const struct burst *burst, uint64_t frames, unsigned count)
 {
-	unsigned count = (unsigned)__builtin_popcountll(frames), needs = 0;
 	const struct frame *f = burst->frames, *end = f + count;
 	uint32_t bytes = 0;
 
 	if (__builtin_expect(count == burst->count, 1)) {
-		for (; f + 4 <= end; f += 4) {
-			needs |= f[0].needs | f[1].needs | f[2].needs | f[3].needs;
+		for (; f + 4 <= end; f += 4)
 			bytes += f[0].len + f[1].len + f[2].len + f[3].len;
-		}
-		for (; f < end; f++) {
-			needs |= f->needs;
+		for (; f < end; f++)
 			bytes += f->len;
-		}
-	} else {
-		for (uint64_t left = frames; left;) {
-			f = &burst->frames[check_next(&left)];
-			needs |= f->needs;
-			bytes += f->len;
-		}
+		return bytes;
 	}
-	cost->packets = count;
-	cost->bytes = bytes;
-	return !(needs & OFFLOAD_GSO);
+	while (frames)
+		bytes += burst->frames[check_next(&frames)].len;
+	return bytes;
 }
 
+/* `whole`: the frames are a whole burst, as it was received. */
 static struct police_cost
-burst_cost(const struct burst *burst, uint64_t frames)
+burst_cost(const struct worker *w, uint64_t frames, unsigned count, bool whole)
 {
-	struct police_cost sum = {0};
+	const struct burst *burst = &w->burst;
+	struct police_cost sum = {.packets = count};
 
-	if (__builtin_expect(plain_cost(burst, frames, &sum), 1))
+	if (__builtin_expect(!(w->needs & OFFLOAD_GSO), 1)) {
+		sum.bytes = whole ? burst->bytes : bytes_of(burst, frames, count);
 		return sum;
-	sum = (struct police_cost){0};
+	}
+	sum.packets = 0;
 	while (frames) {
 		struct police_cost cost = police_cost(&burst->frames[check_next(&frames)]);
 
@@ -106,19 +100,21 @@ burst_cost(const struct burst *burst, uint64_t frames)
 	return sum;
 }
 
+/* `received`: frames have the length that they came with. */
 static uint64_t
 police(struct worker *w, const struct snapshot_port *port, const struct snapshot_rate *rate,
-	uint64_t frames, enum drop drop)
+	uint64_t frames, bool received, enum drop drop)
 {
-	const struct burst *burst = &w->burst;
+	unsigned count = (unsigned)__builtin_popcountll(frames);
+	bool whole = received && count == w->burst.count;
 	uint64_t passed = 0;
 
-	if (__builtin_expect(police_take(rate, w->tsc, burst_cost(burst, frames)), 1))
+	if (__builtin_expect(police_take(rate, w->tsc, burst_cost(w, frames, count, whole)), 1))
 		return frames;
 	for (uint64_t left = frames; left;) {
 		unsigned i = check_next(&left);
 
-		if (police_take(rate, w->tsc, police_cost(&burst->frames[i])))
+		if (police_take(rate, w->tsc, police_cost(&w->burst.frames[i])))
 			passed |= UINT64_C(1) << i;
 	}
 	check_drop(w, port, frames & ~passed, drop);
@@ -128,11 +124,11 @@ police(struct worker *w, const struct snapshot_port *port, const struct snapshot
 uint64_t
 police_in(struct worker *w, const struct snapshot_port *in, uint64_t frames)
 {
-	return police(w, in, &in->in_rate, frames, DROP_RATE_IN);
+	return police(w, in, &in->in_rate, frames, true, DROP_RATE_IN);
 }
 
 uint64_t
 police_out(struct worker *w, const struct snapshot_port *out, uint64_t frames)
 {
-	return police(w, out, &out->out_rate, frames, DROP_RATE_OUT);
+	return police(w, out, &out->out_rate, frames, false, DROP_RATE_OUT);
 }

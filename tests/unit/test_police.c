@@ -213,6 +213,28 @@ test_both(void **state)
 	assert_int_equal(p->in_rate.meters->packets.tokens, 0);
 }
 
+/* Large frames count with the headers of all their segments, in a burst as alone. */
+static void
+test_large(void **state)
+{
+	struct snapshot_port *p = &check_ports[0];
+	uint8_t head[FRAME_PREFIX] = {[46] = 5 << 4};
+
+	(void)state;
+	limit(&p->in_rate, RATE, 10 * 1514 + 60 + 14, 0, 0);
+	add_frames(1, 60);
+	for (unsigned i = 0; i < 2; i++) {
+		struct frame *f = check_bench_add(head, sizeof(head), 54 + 5 * 1460);
+
+		f->needs = OFFLOAD_CSUM | OFFLOAD_TSO4;
+		f->csum_start = 34;
+		f->gso_size = 1460;
+		check_worker->needs |= f->needs;
+	}
+	assert_int_equal(police_in(check_worker, p, 7), 7);
+	assert_int_equal(p->in_rate.meters->bytes.tokens, 14);
+}
+
 static void
 test_isolate(void **state)
 {
@@ -236,6 +258,7 @@ main(void)
 		TEST(test_bytes),
 		TEST(test_packets),
 		TEST(test_both),
+		TEST(test_large),
 		TEST(test_isolate),
 	};
 
