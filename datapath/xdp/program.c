@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -221,12 +222,28 @@ leave_dispatcher(int ifindex)
 	xdp_multiprog__close(all);
 }
 
+/*
+ * libxdp's directory: gone when it was the last program on this host, and made again by us, since
+ * libxdp makes it once per process.
+ */
+static void
+keep_pins(bool keep)
+{
+	const char *bpffs = getenv("LIBXDP_BPFFS");
+	char pins[256];
+
+	snprintf(pins, sizeof(pins), "%s%s", bpffs ? bpffs : "/sys/fs/bpf", DISPATCHER_PINS);
+	/* Fails where there is nothing to do, or programs are left. */
+	if (keep)
+		mkdir(pins, S_IRWXU);
+	else
+		rmdir(pins);
+}
+
 static void
 detach(int ifindex)
 {
-	const char *bpffs = getenv("LIBXDP_BPFFS");
 	struct found found;
-	char pins[256];
 
 	find(ifindex, &found);
 	if (found.fd >= 0 && found.dispatcher) {
@@ -242,9 +259,7 @@ detach(int ifindex)
 	}
 	if (found.fd >= 0)
 		close(found.fd);
-	/* Gone when it was the last one on this host. */
-	snprintf(pins, sizeof(pins), "%s%s", bpffs ? bpffs : "/sys/fs/bpf", DISPATCHER_PINS);
-	rmdir(pins);
+	keep_pins(false);
 }
 
 /* ---- attaching it ---- */
@@ -319,6 +334,7 @@ xdp_share_open(struct xdp_share **out, const struct xdp_share_options *options, 
 		rc = xdp_explain(&facts, -ENODEV, err);
 		goto fail;
 	}
+	keep_pins(true);
 	rc = adopt(share, identity(), options->mode);
 	if (rc == 0) {
 		share->status.taken_over = true;
@@ -328,12 +344,14 @@ xdp_share_open(struct xdp_share **out, const struct xdp_share_options *options, 
 	/* One of another build or of another kind: its frames go to the host for a moment. */
 	if (rc == -ESTALE)
 		detach(options->ifindex);
+	keep_pins(true);
 	rc = attach(share, options);
 	if (rc == 0)
 		rc = adopt(share, identity(), XDP_AUTO);
 	if (rc < 0) {
 		xdp_facts_read(&facts, options->dev, options->ifindex);
 		xdp_explain(&facts, rc, err);
+		keep_pins(false);
 		goto fail;
 	}
 	*out = share;

@@ -359,6 +359,24 @@ class Crash(Case):
         self.assertIn(b"silent since", self.vm.receive())
         self.assertTrue(self.host.silent())
 
+    def test_program_of_another_build_is_replaced(self):
+        before = link(NIC)["xdp"]["prog"]["id"]
+        self.switch.kill()
+        program = json.loads(run("bpftool", "-j", "prog", "show", "id", before).stdout)
+        for number in program["map_ids"]:
+            shown = json.loads(run("bpftool", "-j", "map", "show", "id", number).stdout)
+            if shown["name"] == "settings":
+                value = ["0"] * shown["bytes_value"]
+                run("bpftool", "map", "update", "id", number, "key", *"0000", "value", *value)
+        self.switch.start()
+        self.build(self.switch)
+        self.assertFalse(self.xdp()["taken_over"])
+        self.assertNotEqual(link(NIC)["xdp"]["prog"]["id"], before)
+        data = self.send(VM, b"by the new one")
+        self.assertEqual(self.vm.receive(), data)
+        self.switch("port", "del", "up")
+        self.assertFalse(has_program(NIC))
+
     def test_host_loses_nothing_over_kills(self):
         """Numbered frames from outside to the host, while the daemon is killed and started."""
         own = mac_of(NIC)
