@@ -70,7 +70,7 @@ class Others(TestCase):
         switch("port", "set", "b", "mtu=9000", "trunks=0,5-9")
         switch("bridge", "add", "br1", "ageing=77")
         before = switch("config", "show")
-        running = pair.begin("--rate", 500, "--seconds", 4)
+        running = pair.begin("--rate", 500, "--seconds", 60)
         wait_until(lambda: switch.counters("b")["rx_packets"] > 500, 10, "traffic")
         learnt = {(row["mac"], row["vlan"], row["port"])
                   for row in switch.rows("fdb", "show") if row["type"] == "learnt"}
