@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * verbs: everything patchbay can be told to do: one row per verb.
+ * verbs: everything patchbay can be told to do: one row per verb.  One table, longer than usual: a
+ * reader looks for a row, not through the file.
  *
  * The request of a row is the JSON-RPC method "NOUN.VERB" with a params object whose members are
  * the keys of the row's object and its parameters.  The results, member by member

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Names, addresses and disks that belong to one virtual machine at a time; the escape key; what the probe
- * of KVM means in words.
+ * Names, addresses and disks that belong to one virtual machine at a time; the escape key; what the
+ * probe of KVM means in words.
  */
 #include <errno.h>
 #include <linux/kvm.h>
