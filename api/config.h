@@ -48,6 +48,8 @@ struct bridge_config {
 	struct vlan_set flood_vlans;
 	uint32_t mac_moves; /* 0 = no limit */
 	bool loop_guard;
+	bool mcast_snooping, mcast_flood, mcast_fast_leave, mcast_querier;
+	uint32_t mcast_ageing; /* s */
 };
 
 struct port_config {

@@ -41,6 +41,16 @@ static const struct key bridge_keys[] = {
 		"an address that changes its port more often stays where it was for 10 s; 0 = it never does"),
 	BRIDGE(loop_guard, VALUE_BOOL, KEY_SET, 0, 0, NULL, "no", NULL, NULL,
 		"send probe frames out of every port, and block a port by which they come back"),
+	BRIDGE(mcast_snooping, VALUE_BOOL, KEY_SET, 0, 0, NULL, "no", NULL, NULL,
+		"learn from IGMP and MLD which ports want which multicast groups"),
+	BRIDGE(mcast_flood, VALUE_BOOL, KEY_SET, 0, 0, NULL, "yes", NULL, NULL,
+		"send groups that nobody has asked for to all ports; no: to routers only"),
+	BRIDGE(mcast_fast_leave, VALUE_BOOL, KEY_SET, 0, 0, NULL, "no", NULL, NULL,
+		"a port that leaves a group is gone at once: for ports with one host each"),
+	BRIDGE(mcast_querier, VALUE_BOOL, KEY_SET, 0, 0, NULL, "no", NULL, NULL,
+		"ask for memberships where no router does"),
+	BRIDGE(mcast_ageing, VALUE_U32, KEY_SET, 0, 86400, NULL, "300", "s", NULL,
+		"time after which a member or router that is silent is forgotten; 0 = never"),
 };
 
 static const struct key port_keys[] = {

@@ -5,7 +5,7 @@
  *
  * The request of a row is the JSON-RPC method "NOUN.VERB" with a params object whose members are
  * the keys of the row's object and its parameters.  The results, member by member
- * (of `filter` and `set` in api/verbs_filter.h):
+ * (of `filter` and `set` in api/verbs_filter.h, of `fdb`, `mdb` and `events` in api/verbs_table.h):
  *
  * bridge.add, .set, .del; port.add, .set, .del; fdb.add, .del; worker.reset, .set: {}
  *
@@ -71,11 +71,6 @@
  *	drops		{name: count} of every drop that is not zero (datapath/drop.h)
  * }]}		received = rx_forwarded + rx_flooded + the drops of direction IN
  *
- * fdb.show {bridge?, port?, vlan?, mac?, limit?} -> {"rows": [{
- *	bridge, vlan (0 = none), mac, port, type "static"|"learnt", age (s since last seen; learnt)
- * }], "truncated": true when there are more than the limit}
- * fdb.flush {bridge?, port?, vlan?, mac?, static} -> {"flushed": count}
- *
  * worker.show -> {"time_ns", "rows": [{
  *	worker		number
  *	cpu		it is pinned to
@@ -91,25 +86,6 @@
  * config.show -> {"config": {"bridges": {...}, "ports": {...}, "fdb": [...]}, "text": YAML}
  * config.apply {text, source?, dry_run} -> {"changes": ["add bridge br0", ...]}
  *
- * events.show {since?, limit?, type?, port?, bridge?} -> {"rows": [{
- *	number		counts from 1 since the daemon's start
- *	time		UTC, "2026-01-31T23:59:59.123Z"
- *	type		docs/events.md lists them
- *	level		"error", "warning" or "info"
- *	bridge, port, mac, vlan		what it is about, as far as it is about one
- *	text		a sentence
- * }], "next": the number to ask `since` the next time, "lost": events since `since` that are kept no
- * more}
- *
- * The verbs of `vm` are the client's; it asks the supervisors of the virtual machines.
- * vm.list, vm.show {name} -> {"rows": [{
- *	name, state ("starting", "running", "paused", "stopping", "lost"), engine, pid, uptime (s),
- *	restarts, cpus, memory (bytes), kernel, nets [{mac, bridge, port, socket, queues}],
- *	disks [{file, ro}], console (path of its socket), log (path of the boot log)
- * }]}		-ENOENT when the virtual machine that was named does not run
- * vm.stop, .kill -> {"how": "shutdown", "reboot", "crash" or "kill", "text": in words}
- * vm.pause, .resume -> {}
- *
  * daemon.ping -> {}
  * daemon.version -> {"version": "0.1.0", "api": API_VERSION, "pid", "uptime" (s), "hugepages": bool,
  *	"dpdk": "22.11.5"}
@@ -119,6 +95,7 @@
  */
 #include "api/schema.h"
 #include "api/verbs_filter.h"
+#include "api/verbs_table.h"
 #include "api/verbs_vm.h"
 
 #define END       \
@@ -184,16 +161,6 @@ static const struct column stats_columns[] = {
 	END,
 };
 
-static const struct column fdb_columns[] = {
-	{"BRIDGE", "bridge", COLUMN_TEXT, "the bridge"},
-	{"VLAN", "vlan", COLUMN_NUMBER, "the VLAN; 0 = none"},
-	{"MAC", "mac", COLUMN_TEXT, "the address"},
-	{"PORT", "port", COLUMN_TEXT, "the port behind which it is"},
-	{"TYPE", "type", COLUMN_TEXT, "static or learnt"},
-	{"AGE s", "age", COLUMN_NUMBER, "seconds since it was last seen"},
-	END,
-};
-
 static const struct column worker_columns[] = {
 	{"WORKER", "worker", COLUMN_NUMBER, "number"},
 	{"CPU", "cpu", COLUMN_NUMBER, "the CPU it is pinned to"},
@@ -205,19 +172,6 @@ static const struct column worker_columns[] = {
 	{"SLEEPING", "sleeping", COLUMN_TEXT, "is it asleep at this moment?"},
 	{"VECTORS", "vectors", COLUMN_HIDDEN, "level of vectors used on the rings of guests"},
 	{"QUEUE LIST", "queue_list", COLUMN_HIDDEN, "the queues it polls"},
-	END,
-};
-
-static const struct column events_columns[] = {
-	{"TIME", "time", COLUMN_TEXT, "when it happened, UTC"},
-	{"LEVEL", "level", COLUMN_TEXT, "how bad it is: error, warning, info"},
-	{"EVENT", "type", COLUMN_TEXT, "what kind of event it is"},
-	{"TEXT", "text", COLUMN_TEXT, "what happened"},
-	{"NUMBER", "number", COLUMN_HIDDEN, "its number since the daemon's start"},
-	{"BRIDGE", "bridge", COLUMN_HIDDEN, "the bridge it is about"},
-	{"PORT", "port", COLUMN_HIDDEN, "the port it is about"},
-	{"MAC", "mac", COLUMN_HIDDEN, "the address it is about"},
-	{"VLAN", "vlan", COLUMN_HIDDEN, "the VLAN it is about"},
 	END,
 };
 
@@ -261,33 +215,6 @@ static const struct param port_show_params[] = {
 
 static const struct param stats_show_params[] = {
 	{"port", VALUE_NAME, 0, 0, NULL, "show this port only", true, false},
-	END,
-};
-
-static const struct param fdb_show_params[] = {
-	{"bridge", VALUE_NAME, 0, 0, NULL, "of this bridge only", true, false},
-	{"port", VALUE_NAME, 0, 0, NULL, "behind this port only", false, false},
-	{"vlan", VALUE_U32, 0, 4094, NULL, "in this VLAN only; 0 = no VLAN", false, false},
-	{"mac", VALUE_MAC, 0, 0, NULL, "this address only", false, false},
-	{"limit", VALUE_U32, 1, 16777216, NULL, "most rows; not given: 10000", false, false},
-	END,
-};
-
-static const struct param fdb_flush_params[] = {
-	{"bridge", VALUE_NAME, 0, 0, NULL, "of this bridge only", true, false},
-	{"port", VALUE_NAME, 0, 0, NULL, "behind this port only", false, false},
-	{"vlan", VALUE_U32, 0, 4094, NULL, "in this VLAN only; 0 = no VLAN", false, false},
-	{"mac", VALUE_MAC, 0, 0, NULL, "this address only", false, false},
-	{"static", VALUE_BOOL, 0, 0, NULL, "static addresses too", false, false},
-	END,
-};
-
-static const struct param events_show_params[] = {
-	{"type", VALUE_STRING, 0, 31, NULL, "events of this type only", true, false},
-	{"port", VALUE_NAME, 0, 0, NULL, "about this port only", false, false},
-	{"bridge", VALUE_NAME, 0, 0, NULL, "about this bridge only", false, false},
-	{"limit", VALUE_U32, 1, 1024, NULL, "the last so many only", false, false},
-	{"since", VALUE_U32, 1, 4294967295, NULL, "from the event of this number on", false, false},
 	END,
 };
 
@@ -454,6 +381,9 @@ const struct verb verbs[] = {
 		VERB_READ_ONLY | VERB_DEFAULT | VERB_TEXT, "config show > network.yaml"},
 	{"config", "apply", "make what runs equal to a file; all or nothing", NULL, NULL, false,
 		config_apply_params, NULL, VERB_CHANGES, "config apply network.yaml --dry-run"},
+
+	{"mdb", "show", "show multicast groups and who wants them", NULL, NULL, false, mdb_show_params,
+		mdb_columns, VERB_READ_ONLY | VERB_DEFAULT | VERB_WATCH, "mdb show br0"},
 
 	{"events", "show", "show what happened lately: loops, addresses that move, limits", NULL, NULL,
 		false, events_show_params, events_columns, VERB_READ_ONLY | VERB_DEFAULT | VERB_FOLLOW,

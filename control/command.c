@@ -15,6 +15,7 @@ static const struct command *const tables[] = {
 	config_commands,
 	daemon_commands,
 	events_commands,
+	mdb_commands,
 };
 
 #define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))

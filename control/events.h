@@ -27,14 +27,15 @@
 #define EVENT_TEXT_SIZE 256
 
 /* X(identifier, level, meaning); the name users see has "-" for "_" and lower case. */
-#define EVENT_LIST(X)                                                                         \
-	X(LEASE_REFUSED, WARNING, "a DHCP server gave a port an address that it cannot have") \
-	X(PORT_DOWN, WARNING, "the interface of a port is gone, or cannot be used")           \
-	X(PORT_UP, INFO, "the interface of a port is back")                                   \
-	X(PORT_BLOCKED, WARNING, "a port takes no part in its bridge for a while: a loop")    \
-	X(MAC_PINNED, WARNING,                                                                \
-		"an address changes its port too often; it stays where it was for a while")   \
-	X(MAC_STUCK, WARNING, "an address of a sticky port was heard on another port")        \
+#define EVENT_LIST(X)                                                                           \
+	X(LEASE_REFUSED, WARNING, "a DHCP server gave a port an address that it cannot have")   \
+	X(PORT_DOWN, WARNING, "the interface of a port is gone, or cannot be used")             \
+	X(PORT_UP, INFO, "the interface of a port is back")                                     \
+	X(PORT_BLOCKED, WARNING, "a port takes no part in its bridge for a while: a loop")      \
+	X(GROUPS_FULL, WARNING, "a port asks for more multicast groups than there is room for") \
+	X(MAC_PINNED, WARNING,                                                                  \
+		"an address changes its port too often; it stays where it was for a while")     \
+	X(MAC_STUCK, WARNING, "an address of a sticky port was heard on another port")          \
 	X(PORT_UNBLOCKED, INFO, "a port that was blocked takes part again")
 
 enum event_type {

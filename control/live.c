@@ -7,6 +7,7 @@
 #include "control/live_filter.h"
 #include "control/loop_guard.h"
 #include "control/port_types.h"
+#include "control/snooping.h"
 #include "lib/log.h"
 
 /* datapath_on_broken() takes a function without context; there is one control thread. */
@@ -52,7 +53,25 @@ resolve_bridge(const struct bridge_config *config, struct bridge_settings *setti
 		.flood_vlans = config->flood_vlans,
 		.mac_moves = config->mac_moves,
 		.loop_guard = config->loop_guard,
+		.mcast_snooping = config->mcast_snooping,
 	};
+}
+
+/* What the control thread itself does for a bridge. */
+static int
+serve_bridge(unsigned number, const struct bridge_config *config, struct err *err)
+{
+	struct mcast_settings mcast = {
+		.snooping = config->mcast_snooping,
+		.flood = config->mcast_flood,
+		.fast_leave = config->mcast_fast_leave,
+		.querier = config->mcast_querier,
+		.ageing_s = config->mcast_ageing,
+	};
+	int rc = snooping_set(number, &mcast);
+
+	loop_guard_set(number, config->loop_guard);
+	return rc ? err_set(err, rc, "bridge \"%s\": out of memory", config->name) : 0;
 }
 
 static int
@@ -68,8 +87,7 @@ add_bridge(struct live *live, const struct bridge_config *config, struct err *er
 		return err_prefix(err, "bridge \"%s\"", config->name);
 	live->bridges[number].bridge = number;
 	memcpy(live->bridges[number].name, config->name, sizeof(config->name));
-	loop_guard_set(number, config->loop_guard);
-	return 0;
+	return serve_bridge(number, config, err);
 }
 
 static int
@@ -80,8 +98,7 @@ set_bridge(struct live *live, const struct bridge_config *config, struct err *er
 	resolve_bridge(config, &settings);
 	if (datapath_bridge_set((unsigned)bridge_number(live, config->name), &settings, err) < 0)
 		return err_prefix(err, "bridge \"%s\"", config->name);
-	loop_guard_set((unsigned)bridge_number(live, config->name), config->loop_guard);
-	return 0;
+	return serve_bridge((unsigned)bridge_number(live, config->name), config, err);
 }
 
 static int
@@ -94,6 +111,7 @@ del_bridge(struct live *live, const struct bridge_config *config, struct err *er
 		return err_set(err, rc, "bridge \"%s\" cannot be deleted: %s", config->name,
 			strerror(-rc));
 	loop_guard_set(b->bridge, false);
+	snooping_set(b->bridge, &(struct mcast_settings){0});
 	memset(b, 0, sizeof(*b));
 	return 0;
 }
@@ -106,6 +124,7 @@ end_port(struct live_port *p)
 	struct port *port = p->port;
 
 	loop_guard_forget(port);
+	snooping_forget(port);
 	if (p->type->close)
 		p->type->close(port);
 	datapath_port_del(port);
@@ -319,6 +338,8 @@ live_create(struct live **live, struct event_base *loop)
 	listener = *live;
 	datapath_on_broken(on_broken);
 	loop_guard_start(*live);
+	if (snooping_start(*live, loop) < 0)
+		return -ENOMEM;
 	return lease_start(*live);
 }
 
@@ -339,6 +360,7 @@ live_destroy(struct live *live)
 	lease_stop(live);
 	datapath_on_broken(NULL);
 	loop_guard_start(NULL);
+	snooping_stop();
 	listener = NULL;
 	free(live);
 }

@@ -23,6 +23,7 @@
 #include "control/options.h"
 #include "control/saver.h"
 #include "control/server.h"
+#include "control/snooping.h"
 #include "control/state.h"
 #include "control/taker.h"
 #include "lib/clock.h"
@@ -93,6 +94,7 @@ handle_second(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	datapath_tick();
 	loop_guard_tick();
+	snooping_tick();
 	if (d->state.saver)
 		saver_tick(d->saver, d->state.live, &d->state.running);
 }

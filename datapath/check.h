@@ -29,7 +29,8 @@
 	X(PROBE, probe_in)   \
 	X(GUARD, guard_in)   \
 	X(FILTER, filter_in) \
-	X(POLICE, police_in)
+	X(POLICE, police_in) \
+	X(SNOOP, snoop_in)
 
 #define CHECK_OUT_LIST(X)       \
 	X(ISOLATE, isolate_out) \

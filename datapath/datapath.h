@@ -54,8 +54,9 @@ struct bridge_settings {
 	uint32_t ageing_s;           /* 0 = never */
 	bool forward_bpdu;           /* IEEE 802.1D reserved addresses are forwarded */
 	struct vlan_set flood_vlans; /* VLANs that flood instead of learning */
-	bool loop_guard;             /* probes that come back are shown to the control thread */
-	uint32_t mac_moves;          /* of one address in a second before it is pinned; 0 = any */
+	bool mcast_snooping; /* multicast goes where datapath_bridge_groups() says; shown by punt */
+	bool loop_guard;     /* probes that come back are shown to the control thread */
+	uint32_t mac_moves;  /* of one address in a second before it is pinned; 0 = any */
 };
 
 int datapath_bridge_add(const struct bridge_settings *settings, unsigned *bridge, struct err *err);
@@ -63,6 +64,9 @@ int datapath_bridge_add(const struct bridge_settings *settings, unsigned *bridge
 int datapath_bridge_set(unsigned bridge, const struct bridge_settings *settings, struct err *err);
 /* The bridge must have no ports. */
 int datapath_bridge_del(unsigned bridge);
+/* Takes over a new table of groups, for a bridge that snoops; NULL = multicast goes to all. */
+struct mdb;
+void datapath_bridge_groups(unsigned bridge, struct mdb *mdb);
 /* The bridge's MAC table; valid until the next datapath_bridge_set/del of it. */
 struct fdb *datapath_bridge_fdb(unsigned bridge);
 

@@ -5,6 +5,7 @@
 #include "datapath/classify.h"
 #include "datapath/decide.h"
 #include "datapath/deliver.h"
+#include "datapath/snoop.h"
 #include "datapath/storm.h"
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
@@ -58,6 +59,29 @@ flood(struct worker *w, const struct snapshot_port *in, const struct frame *f, u
 		unsigned out = bridge->members[m];
 
 		if (out == in->port->index || !classify_sends(&w->now->ports[out], f))
+			continue;
+		list_add(w, out, i);
+		copies++;
+	}
+	return copies;
+}
+
+/* The same to those members alone that have asked for the group, where the bridge knows. */
+static unsigned
+send_to_group(struct worker *w, const struct snapshot_port *in, const struct frame *f, unsigned i)
+{
+	const uint16_t *ports;
+	unsigned count, copies = 0;
+
+	if (!snoop_ports(in, f, &ports, &count))
+		return flood(w, in, f, i);
+	for (unsigned p = 0; p < count; p++) {
+		unsigned out = ports[p];
+
+		/* The table may be ahead of this snapshot. */
+		if (out == in->port->index || out >= w->now->port_count ||
+			w->now->ports[out].bridge != in->bridge ||
+			!classify_sends(&w->now->ports[out], f))
 			continue;
 		list_add(w, out, i);
 		copies++;
@@ -126,7 +150,10 @@ decide_many(struct worker *w, const struct snapshot_port *in, unsigned i,
 
 	if (in->storm && !storm_admits(w, in, w->burst.frames[i].data))
 		return;
-	copies = flood(w, in, &w->burst.frames[i], i);
+	if (UNLIKELY(in->bridge->mdb != NULL) && is_group(w->burst.frames[i].data))
+		copies = send_to_group(w, in, &w->burst.frames[i], i);
+	else
+		copies = flood(w, in, &w->burst.frames[i], i);
 	if (!copies) {
 		counters->drops[DROP_NO_MEMBER]++;
 		return;

@@ -65,7 +65,8 @@ struct frame {
 	uint16_t csum_start;
 	uint16_t csum_offset; /* from csum_start */
 
-	uint16_t pad[3];
+	uint16_t snoop; /* datapath/snoop.h; valid on bridges that snoop */
+	uint16_t pad[2];
 
 	/* Filled by classification (datapath/classify.h). */
 	union {

@@ -20,7 +20,7 @@
 /* X(identifier, frames per port and period, what for) */
 #define PUNT_LIST(X)                                                         \
 	X(DHCP, 20, "answers of DHCP servers to ports that learn from them") \
-	X(MULTICAST, 50, "messages of IGMP and MLD, of bridges that snoop")  \
+	X(MULTICAST, 20, "messages of IGMP and MLD, of bridges that snoop")  \
 	X(PROBE, 5, "probe frames of the loop guard that came back")
 
 enum punt_reason {

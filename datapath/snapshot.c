@@ -91,6 +91,8 @@ describe_checks(struct snapshot_port *p)
 		p->in_checks |= CHECK_IN_GUARD;
 	if (p->filters[FILTER_DIRECTION_IN])
 		p->in_checks |= CHECK_IN_FILTER;
+	if (p->bridge && p->bridge->mdb)
+		p->in_checks |= CHECK_IN_SNOOP;
 	if (p->bridge && p->bridge->loop_guard)
 		p->in_checks |= CHECK_IN_PROBE;
 	if (p->in_rate.limit_bytes || p->in_rate.limit_packets)
@@ -177,13 +179,14 @@ is_member(const struct port_slot *slot, unsigned bridge)
 static int
 describe_bridge(const struct topology *t, struct snapshot_bridge *b, unsigned index)
 {
-	const struct bridge_slot *slot = &t->bridges[index];
+	struct bridge_slot *slot = (struct bridge_slot *)(uintptr_t)&t->bridges[index];
 	uint16_t *members;
 
 	b->number = index;
 	b->fdb = slot->fdb;
 	b->forward_bpdu = slot->settings.forward_bpdu;
 	b->loop_guard = slot->settings.loop_guard;
+	b->mdb = slot->settings.mcast_snooping ? &slot->mdb : NULL;
 	b->flood_vlans = slot->settings.flood_vlans;
 	b->has_flood_vlans = !vlan_set_is_empty(&b->flood_vlans);
 	for (unsigned p = 0; p < PORT_MAX; p++)

@@ -18,7 +18,8 @@ struct snapshot_bridge {
 	unsigned number;
 	struct fdb *fdb; /* NULL = free slot */
 	bool forward_bpdu;
-	bool loop_guard; /* its ports look for probes */
+	bool loop_guard;                /* its ports look for probes */
+	const struct mdb *_Atomic *mdb; /* NULL = multicast goes to all */
 	bool has_flood_vlans;
 	struct vlan_set flood_vlans;
 	uint16_t member_count;

@@ -8,6 +8,7 @@
 
 #include "datapath/classify.h"
 #include "datapath/mbuf.h"
+#include "datapath/mdb.h"
 #include "datapath/shape.h"
 #include "datapath/neighbours.h"
 #include "datapath/topology.h"
@@ -47,8 +48,10 @@ void
 topology_stop(struct snapshot *last)
 {
 	snapshot_free(last);
-	for (unsigned b = 0; b < BRIDGE_MAX; b++)
+	for (unsigned b = 0; b < BRIDGE_MAX; b++) {
 		fdb_destroy(topology.bridges[b].fdb);
+		mdb_free((struct mdb *)(uintptr_t)atomic_load(&topology.bridges[b].mdb));
+	}
 	memset(&topology, 0, sizeof(topology));
 }
 
@@ -130,7 +133,18 @@ datapath_bridge_del(unsigned bridge)
 	if (!r)
 		fdb_destroy(slot->fdb);
 	slot->fdb = NULL;
+	datapath_bridge_groups(bridge, NULL);
 	return 0;
+}
+
+void
+datapath_bridge_groups(unsigned bridge, struct mdb *mdb)
+{
+	const struct mdb *old = atomic_exchange(&topology.bridges[bridge].mdb, mdb);
+
+	/* A worker that does not come back may still read the old one: then it is never freed. */
+	if (old && !datapath_synchronize())
+		mdb_free((struct mdb *)(uintptr_t)old);
 }
 
 struct fdb *

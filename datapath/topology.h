@@ -12,6 +12,7 @@ struct bridge_slot {
 	bool used;
 	struct bridge_settings settings;
 	struct fdb *fdb;
+	const struct mdb *_Atomic mdb; /* owned; NULL until the first datapath_bridge_groups() */
 	unsigned askers; /* ports that want to know addresses: datapath/neighbours.h */
 	struct topology *topology;
 };
