@@ -308,7 +308,9 @@ live_abandon(struct live *live)
 
 		if (handover_of(p))
 			handover_of(p)->abandon(p->port);
-		else if (p->port)
+		else if (p->port && p->type->leave)
+			p->type->leave(p->port);
+		if (p->port && !handover_of(p))
 			end_port(p);
 	}
 }

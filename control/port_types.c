@@ -12,6 +12,7 @@
 #include "control/port_vhost_user.h"
 #include "control/veth.h"
 #include "datapath/port_eth.h"
+#include "datapath/port_xdp.h"
 
 #define XSTATS_MAX 1024
 
@@ -143,6 +144,7 @@ static const struct port_kind types[] = {
 			.open = port_afxdp_open,
 			.set = port_afxdp_set,
 			.close = port_afxdp_close,
+			.leave = port_xdp_leave,
 			.status = port_afxdp_status,
 		},
 	PACKET(AFPACKET, "afpacket", port_afpacket_create),

@@ -46,6 +46,8 @@ struct port_kind {
 	/* Keys of the type's own that may change while it works; NULL: there are none. */
 	int (*set)(struct port *port, const struct port_config *config, struct err *err);
 	void (*close)(struct port *port);
+	/* Before close, when another daemon opens it next; NULL: no difference. */
+	void (*leave)(struct port *port);
 	void (*broken)(struct port *port, unsigned queue, unsigned reason);
 	void (*status)(const struct port *port, struct port_state *state);
 	const struct port_handover *handover; /* NULL = closed here, then opened there */

@@ -28,6 +28,7 @@ struct port_xdp {
 	struct addresses addresses; /* behind the other ports of the bridge */
 	uint8_t restore;            /* SHARE_RESTORE_..., see there */
 	bool added;                 /* the datapath knows the port */
+	bool leaves;                /* the program outlives the port */
 };
 
 /* ---- packet path ---- */
@@ -340,13 +341,19 @@ port_xdp_set(struct port *port, const struct xdp_wishes *wishes, struct err *err
 	return start_program(xdp, live, err);
 }
 
+void
+port_xdp_leave(struct port *port)
+{
+	((struct port_xdp *)port)->leaves = true;
+}
+
 static void
 xdp_destroy(struct port *port)
 {
 	struct port_xdp *xdp = (struct port_xdp *)port;
 
 	xdp->added = false;
-	go_down(xdp, true);
+	go_down(xdp, !xdp->leaves);
 	addresses_clear(&xdp->addresses);
 	free(xdp);
 }

@@ -55,6 +55,9 @@ int port_xdp_follow(struct port *port, const struct xdp_nic *nic, struct err *er
 /* The interface is gone. */
 void port_xdp_down(struct port *port);
 
+/* At its end the program stays on the interface: another daemon takes it over. */
+void port_xdp_leave(struct port *port);
+
 /* Addresses that were taken over from a dead daemon and that nobody has used since: forget them. */
 void port_xdp_sweep(struct port *port);
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The packet path of an AF_XDP socket.  Memory of a guest can fail under the copy in
- * xdp_socket_tx(): nothing of the socket changes before everything is copied.
+ * The packet path of an AF_XDP socket.
+ *
+ * Threat model: rings and packet memory are the kernel's and ours, so that descriptors are believed;
+ * the bytes of frames come from anybody, are copied, and not looked at here.  Memory of a guest can
+ * fail under the copy in xdp_socket_tx(): nothing of the socket changes before everything is copied.
  */
 #include <errno.h>
 #include <string.h>

@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 
+from harness import pcap
 from harness.case import TestCase, requires, requires_root
 from harness.process import Failed, run
 from harness.switch import Switch
@@ -251,6 +252,35 @@ class Sharing(Case):
         self.assertIsNotNone(self.host.receive())
         self.says(self.switch.refused("port", "set", "up", "vlans=0"), "untagged", "1..4094")
 
+    def test_checksums_of_broadcasts_are_completed(self):
+        """From a sender on this host that leaves them to a card: the kernel says so."""
+        far = self.outside.far
+        run("ethtool", "-K", far, "tx", "on")
+        run("ip", "addr", "add", "198.51.100.1/24", "brd", "+", "dev", far)
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(sender.close)
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, far.encode())
+        sender.bind(("198.51.100.1", 4000))
+        sink = self.bench.folder / "sink.pcap"  # a file takes no unfinished checksums
+        self.switch("port", "add", "sink", "pcap", "bridge=br0", f"write={sink}")
+        sizes = (1, 100, 1001)
+        for size in sizes:
+            sender.sendto(b"c" * size, ("198.51.100.255", 4001))
+        wait_until(lambda: self.switch.counters("sink")["tx_csum"] == len(sizes), 5, "datagrams")
+        self.switch("port", "del", "sink")
+        packets = [data for data in pcap.read(sink) if data[12:14] == b"\x08\0"]
+        self.assertEqual(len(packets), len(sizes))
+        for size, packet in zip(sizes, packets):
+            datagram = packet[34:34 + 8 + size]
+            self.assertEqual(datagram[8:], b"c" * size)
+            pseudo = packet[26:34] + struct.pack("!BBH", 0, 17, len(datagram))
+            words = (pseudo + datagram + b"\0" * (len(datagram) % 2))
+            total = sum(struct.unpack(f"!{len(words) // 2}H", words))
+            while total >> 16:
+                total = (total & 0xffff) + (total >> 16)
+            self.assertEqual(total, 0xffff, f"checksum of {size} bytes")
+
     def test_long_and_short_frames(self):
         run("ip", "link", "set", NIC, "mtu", 1400)
         wait_until(lambda: self.switch.port("up")["mtu"] == 1400, 5, "mtu")
@@ -358,6 +388,21 @@ class Crash(Case):
         self.send(OTHER_VM, b"silent since")
         self.assertIn(b"silent since", self.vm.receive())
         self.assertTrue(self.host.silent())
+
+    def test_another_daemon_takes_the_place(self):
+        before = link(NIC)["xdp"]["prog"]["id"]
+        own = mac_of(NIC)
+        self.switch.take_over()
+        wait_until(lambda: self.switch.port("up")["link"] == "up", 5, "link")
+        self.assertTrue(self.xdp()["taken_over"])
+        self.assertEqual(link(NIC)["xdp"]["prog"]["id"], before)
+        data = self.send(VM, b"to the new daemon")
+        self.assertEqual(self.vm.receive(), data)
+        data = self.send(own, b"to the host")
+        self.assertEqual(self.host.receive(), data)
+        self.switch("port", "del", "up")
+        self.assertFalse(has_program(NIC))
+        self.assertEqual(left_in_bpffs(), [])
 
     def test_program_of_another_build_is_replaced(self):
         before = link(NIC)["xdp"]["prog"]["id"]
