@@ -133,8 +133,11 @@ class Words(TestCase):
                     continue
                 with self.subTest(line=line):
                     done = run(CLIENT, "--socket", "/nonexistent/socket", *words[1:], check=False,
-                               cwd=ROOT)
-                    self.assertEqual(done.returncode, 3, done.stderr)
+                               cwd=ROOT, env=dict(os.environ, PATCHBAY_RUNTIME_DIR=str(
+                                   self.bench.folder)))
+                    # These do without the daemon; cards and files are missing.
+                    local = words[1] in ("vm", "up", "down", "nic")
+                    self.assertIn(done.returncode, (0, 1) if local else (3,), done.stderr)
                 seen += 1
         self.assertGreater(seen, 10)
 
