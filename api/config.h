@@ -85,6 +85,7 @@ struct port_config {
 	uint32_t socket_mode; /* octal permission bits; 0 = default */
 	/* kernel interfaces and files */
 	char dev[16];
+	char backup[16];
 	char netns[CONFIG_NAME_SIZE];
 	char address[CONFIG_ADDRESS_SIZE];
 	char pci[16]; /* PCI address */

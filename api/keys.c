@@ -66,6 +66,8 @@ static const struct key port_keys[] = {
 		"server: patchbayd makes the socket and listens; client: it connects to it"),
 	PORT(dev, VALUE_IFNAME, KEY_REQUIRED, 0, 0, NULL, NULL, NULL, "tap afpacket afxdp veth",
 		"the kernel interface's name; of a veth port, inside the namespace"),
+	PORT(backup, VALUE_IFNAME, 0, 0, 0, NULL, NULL, NULL, "afpacket",
+		"an interface that takes over when dev has no link, and keeps on while it has one"),
 	PORT(netns, VALUE_NAME, KEY_REQUIRED, 0, 0, NULL, NULL, NULL, "veth",
 		"the network namespace, as `ip netns` shows it"),
 	PORT(address, VALUE_STRING, 0, 0, 0, NULL, NULL, NULL, "tap veth",

@@ -44,6 +44,7 @@
  *		up, carrier	bool
  *		link_changes	how often the link went up or down
  *		lost		frames that arrived faster than they were taken
+ *		failovers	with a backup: how often the other interface took over
  *	}
  *	nic		pci, tap, pcap, null only: {
  *		driver		DPDK's

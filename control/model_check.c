@@ -133,6 +133,7 @@ claim_ports(const struct model *model, struct claim *claims)
 		} else {
 			claim_add(claims, &count, "dev", p->dev, i);
 		}
+		claim_add(claims, &count, "dev", p->backup, i);
 		claim_add(claims, &count, "pci", p->pci, i);
 		claim_add(claims, &count, "file", p->file, i);
 		claim_add(claims, &count, "write", p->write, i);
@@ -142,14 +143,14 @@ claim_ports(const struct model *model, struct claim *claims)
 	return count;
 }
 
-/* How many claims there may be: name, path, dev, pci, file, write, mac, and the lists. */
+/* How many claims there may be: name, path, dev, backup, pci, file, write, mac, and the lists. */
 static unsigned
 claims_most(const struct model *model)
 {
 	unsigned most = 0;
 
 	for (unsigned i = 0; i < model->port_count; i++)
-		most += 7 + model->ports[i].macs.count + model->ports[i].ips.count;
+		most += 8 + model->ports[i].macs.count + model->ports[i].ips.count;
 	return most;
 }
 
