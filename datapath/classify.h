@@ -176,6 +176,16 @@ classify_tags(const struct snapshot_port *p, const struct frame *f)
 									   : VLAN_PCP_MASK)));
 }
 
+/* Does the frame leave by this port as it is, the tag included? */
+static inline bool
+classify_keeps(const struct snapshot_port *p, const struct frame *f)
+{
+	if (!f->tagged)
+		return !classify_tags(p, f);
+	return classify_tags(p, f) &&
+	       classify_load16(f->data + ETHERNET_HEADER) == (f->tci | classify_vid(p, f));
+}
+
 /* Brings the frame into the form in which it leaves by this port. */
 static inline void
 classify_form(const struct snapshot_port *p, struct frame *f)

@@ -11,6 +11,8 @@
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+#define COPIES_DIRECT 2 /* of a frame, made from its sender's memory; for more it is made private */
+
 static inline bool
 is_group(const uint8_t *mac)
 {
@@ -158,6 +160,8 @@ decide_many(struct worker *w, const struct snapshot_port *in, unsigned i,
 		counters->drops[DROP_NO_MEMBER]++;
 		return;
 	}
+	if (copies > COPIES_DIRECT)
+		pull_rest(w->pull, &w->burst, &w->burst.frames[i], &w->pulled);
 	counters->rx_flooded++;
 	counters->rx_copies += copies;
 }
@@ -351,7 +355,7 @@ send_run(struct worker *w, const struct run *run, unsigned port, struct port_cou
 			counters->drops[DROP_NO_MEMBER] += run->count;
 			return 0;
 		}
-		list_add_run(w, port, run, !classify_tags(out, f) && !f->tagged);
+		list_add_run(w, port, run, classify_keeps(out, f));
 		return run->count;
 	}
 	/* The customer's tag may stand behind the bytes that are equal. */

@@ -44,22 +44,31 @@ static void
 send_frames(struct worker *w, const struct snapshot_port *out, const struct frame *frames,
 	const uint8_t *list, unsigned count, unsigned queues, struct port_counters *counters)
 {
-	uint8_t chosen[FRAME_BURST], part[FRAME_BURST];
+	uint8_t parts[PORT_QUEUES_MAX][FRAME_BURST], counts[PORT_QUEUES_MAX] = {0};
+	uint32_t used = 0; /* queues */
 
 	if (LIKELY(queues == 1)) {
 		deliver_queue(w, out, 0, frames, list, count, counters, false);
 		return;
 	}
-	for (unsigned k = 0; k < count; k++)
-		chosen[k] = (uint8_t)(classify_flow_hash(&frames[list[k]]) % queues);
-	for (unsigned q = 0; q < queues; q++) {
-		unsigned n = 0;
+	for (unsigned k = 0; k < count; k++) {
+		unsigned q = classify_flow_hash(&frames[list[k]]) % queues;
 
-		for (unsigned k = 0; k < count; k++)
-			if (chosen[k] == q)
-				part[n++] = list[k];
-		deliver_queue(w, out, q, frames, part, n, counters, false);
+		parts[q][counts[q]++] = list[k];
+		used |= 1u << q;
 	}
+	for (; used; used &= used - 1) {
+		unsigned q = (unsigned)__builtin_ctz(used);
+
+		deliver_queue(w, out, q, frames, parts[q], counts[q], counters, false);
+	}
+}
+
+/* Is a frame of this length, in the form in which f leaves, too long for the port? */
+static inline bool
+exceeds_mtu(const struct snapshot_port *out, const struct frame *f, uint32_t len)
+{
+	return len > out->max_len && len - out->max_len > (f->tagged ? VLAN_TAG : 0);
 }
 
 /* A frame whose receiver can't do what it needs: in software, then on its way. */
@@ -77,9 +86,16 @@ send_completed(struct worker *w, const struct snapshot_port *out, const struct f
 	counters->tx_segmented += count - 1;
 	counters->tx_csum += count;
 	for (unsigned done = 0; done < count; done += FRAME_BURST) {
-		unsigned n = count - done < FRAME_BURST ? count - done : FRAME_BURST;
+		uint8_t part[FRAME_BURST];
+		unsigned n = 0;
 
-		send_frames(w, out, made + done, deliver_all, n, queues, counters);
+		/* The sender chose how long the pieces are; some have options. */
+		for (unsigned i = 0; i < FRAME_BURST && done + i < count; i++)
+			if (exceeds_mtu(out, &made[done + i], made[done + i].len))
+				counters->drops[DROP_MTU]++;
+			else
+				part[n++] = (uint8_t)i;
+		send_frames(w, out, made + done, part, n, queues, counters);
 	}
 }
 
@@ -138,14 +154,12 @@ deliver_list(struct worker *w, const struct snapshot_port *out, struct frame_lis
 	w->busy_out = port;
 	if (UNLIKELY(!queues)) {
 		counters->drops[DROP_PORT_DOWN] += list->count;
-		list->count = 0;
 		return;
 	}
 	if (UNLIKELY(out->out_checks) && w->source)
 		deliver_checked(w, out, list);
 	if (LIKELY(is_ready(w, out, list, accepts))) {
 		send_frames(w, out, frames, list->index, list->count, queues, counters);
-		list->count = 0;
 		return;
 	}
 	for (unsigned k = 0; k < list->count; k++) {
@@ -153,30 +167,37 @@ deliver_list(struct worker *w, const struct snapshot_port *out, struct frame_lis
 		struct frame *f = &frames[i];
 
 		classify_form(out, f);
-		if (UNLIKELY(f->len > out->max_len + (f->tagged ? VLAN_TAG : 0)) &&
-			(!(f->needs & OFFLOAD_GSO) ||
-				piece_len(f) > out->max_len + (f->tagged ? VLAN_TAG : 0))) {
+		if (UNLIKELY(exceeds_mtu(out, f, f->len)) &&
+			(!(f->needs & OFFLOAD_GSO) || exceeds_mtu(out, f, piece_len(f)))) {
 			counters->drops[DROP_MTU]++;
+			list->settled++;
 			continue;
 		}
 		if (UNLIKELY(f->needs & ~accepts)) {
 			/* What was collected goes first: frames of a flow stay in order. */
 			send_frames(w, out, frames, list->index, kept, queues, counters);
+			list->settled = (uint16_t)(list->settled + kept);
 			kept = 0;
 			send_completed(w, out, f, accepts, queues, counters);
+			list->settled++;
 			continue;
 		}
 		list->index[kept++] = (uint8_t)i;
 	}
 	send_frames(w, out, frames, list->index, kept, queues, counters);
-	list->count = 0;
 }
 
 void
 deliver_burst(struct worker *w)
 {
-	for (unsigned l = 0; l < w->list_count; l++)
-		deliver_list(w, &w->now->ports[w->list_ports[l]], &w->lists[w->list_ports[l]]);
+	for (unsigned l = 0; l < w->list_count; l++) {
+		struct frame_list *list = &w->lists[w->list_ports[l]];
+
+		deliver_list(w, &w->now->ports[w->list_ports[l]], list);
+		list->count = 0;
+		list->settled = 0;
+	}
 	w->list_count = 0;
 	w->shared = false;
+	w->pulled = 0;
 }

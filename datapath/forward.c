@@ -98,11 +98,13 @@ forward_abort(struct worker *w, const void *address)
 		struct frame_list *list = &w->lists[w->list_ports[l]];
 		struct port *port = w->now->ports[w->list_ports[l]].port;
 
-		port->counters[w->id].drops[DROP_PORT_DOWN] += list->count;
+		port->counters[w->id].drops[DROP_PORT_DOWN] += list->count - list->settled;
 		list->count = 0;
+		list->settled = 0;
 	}
 	w->list_count = 0;
 	w->shared = false;
+	w->pulled = 0;
 	handoff_abort(w);
 	mbuf_abandon();
 	if (in_failed)

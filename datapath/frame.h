@@ -21,13 +21,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAME_BURST       64     /* frames taken from a queue in one visit */
-#define FRAME_BURST_BYTES 131072 /* and bytes: what one visit may cost the other queues */
-#define FRAME_HEADROOM    64     /* room in front of data, for VLAN tags */
-#define FRAME_WHOLE       256    /* frames up to this length are copied whole */
-#define FRAME_PREFIX      128    /* of longer ones, this many bytes */
-#define FRAME_SEGS        1024   /* segments of all frames of a burst */
-#define FRAME_CHAIN_MAX   64     /* segments of one frame, a guest's longest useful chain */
+#define FRAME_BURST       64    /* frames taken from a queue in one visit */
+#define FRAME_BURST_BYTES 98304 /* and bytes: what one visit may cost the other queues */
+#define FRAME_HEADROOM    64    /* room in front of data, for VLAN tags */
+#define FRAME_WHOLE       256   /* frames up to this length are copied whole */
+#define FRAME_PREFIX      128   /* of longer ones, this many bytes */
+#define FRAME_SEGS        1024  /* segments of all frames of a burst */
+#define FRAME_CHAIN_MAX   64    /* segments of one frame, a guest's longest useful chain */
 #define FRAME_LEN_MAX     65553 /* 64 KiB - 1 of IP packet, Ethernet header and one VLAN tag less 0 */
 #define FRAME_LEN_MIN     14    /* an Ethernet header */
 
@@ -118,6 +118,9 @@ struct burst {
 	struct frame_slot slots[FRAME_BURST];
 };
 
+_Static_assert(FRAME_BURST_BYTES >= FRAME_LEN_MAX, "any frame fits a burst");
+_Static_assert(
+	FRAME_BURST_BYTES < 2 * 65000, "one that is as long as can be leaves room for no other");
 _Static_assert(sizeof(struct frame) == 64, "a frame's description is one cache line");
 _Static_assert(offsetof(struct frame, needs) == offsetof(struct frame, len) + 8 &&
 		       offsetof(struct frame, verified) == offsetof(struct frame, needs) + 1 &&

@@ -58,7 +58,8 @@ struct port_counters {
 /* The frames of a burst that go to one port; entries are indexes into burst->frames. */
 struct frame_list {
 	uint16_t count;
-	bool plain; /* each leaves in the form in which it came */
+	uint16_t settled; /* of them, while they are sent: those sent or counted already */
+	bool plain;       /* each leaves in the form in which it came, its tag included */
 	uint8_t index[FRAME_LIST_SIZE];
 };
 

@@ -59,3 +59,20 @@ pull(struct pull *area, struct burst *burst, struct frame *f, unsigned wanted)
 	burst->segs_used = (uint16_t)(burst->segs_used + left + 1);
 	return bytes;
 }
+
+void
+pull_rest(struct pull *area, struct burst *burst, struct frame *f, uint32_t *used)
+{
+	uint32_t len = f->len - f->head_len;
+	uint8_t *to = area->rest + *used;
+	unsigned segs;
+	uint32_t part;
+
+	if (!f->seg_count || len > sizeof(area->rest) - *used || burst->segs_used == FRAME_SEGS)
+		return;
+	take(f, to, len, &segs, &part);
+	f->segs = &burst->segs[burst->segs_used];
+	burst->segs[burst->segs_used++] = (struct frame_seg){.addr = to, .len = len};
+	f->seg_count = 1;
+	*used += len;
+}

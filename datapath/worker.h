@@ -113,6 +113,7 @@ struct worker {
 
 	/* one burst's decisions */
 	bool shared;      /* some frame may be in several lists */
+	uint32_t pulled;  /* bytes of such frames that were made private */
 	uint8_t needs;    /* of all frames together */
 	uint32_t longest; /* frame's len */
 	unsigned list_count;

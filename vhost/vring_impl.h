@@ -261,8 +261,7 @@ void rx_spans(struct vring *vr, struct burst *burst, const struct spans *spans,
 static inline bool
 rx_burst_full(const struct burst *burst)
 {
-	return burst->count == FRAME_BURST || burst->bytes >= FRAME_BURST_BYTES ||
-	       burst->segs_used > FRAME_SEGS - SPANS_MAX;
+	return burst->count == FRAME_BURST || burst->segs_used > FRAME_SEGS - SPANS_MAX;
 }
 
 /*

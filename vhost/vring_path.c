@@ -82,7 +82,7 @@ rx_flat(struct vring *vr, struct burst *burst, unsigned i, unsigned count,
 	const struct frame_seg *segs_end = &burst->segs[FRAME_SEGS - SPANS_MAX];
 	uint32_t bytes = burst->bytes;
 
-	for (; e < end && LIKELY(bytes < FRAME_BURST_BYTES); e++) {
+	for (; e < end; e++) {
 		const uint8_t *at = e->at;
 		uint32_t len = e->len - header_len;
 		uint64_t header;
@@ -93,6 +93,8 @@ rx_flat(struct vring *vr, struct burst *burst, unsigned i, unsigned count,
 			rx_misfit(counters, e->len, header_len);
 			continue;
 		}
+		if (UNLIKELY(bytes + len > FRAME_BURST_BYTES))
+			break;
 		memcpy(&header, at, sizeof(header));
 		if (LIKELY(len <= FRAME_WHOLE)) {
 			frame_start(f, to, len, len, 0);
@@ -121,19 +123,25 @@ rx_flat(struct vring *vr, struct burst *burst, unsigned i, unsigned count,
 	return (unsigned)(e - vr->ahead.at);
 }
 
-/* One entry that is not plain. */
-HOT void
+/* One entry that is not plain; false: the burst has no room for it. */
+HOT bool
 rx_chain(struct vring *vr, struct burst *burst, unsigned i, struct port_counters *counters,
 	const bool packed)
 {
 	struct spans spans;
 
+	if (rx_burst_full(burst))
+		return false;
 	spans.count = 0;
 	spans.len = 0;
-	if (entry_spans(vr, i, 0, &spans, packed))
-		rx_spans(vr, burst, &spans, counters);
-	else
+	if (!entry_spans(vr, i, 0, &spans, packed)) {
 		rx_drop(counters, DROP_BAD_DESCRIPTOR, 0);
+		return true;
+	}
+	if (burst->count && burst->bytes + (uint64_t)spans.len > FRAME_BURST_BYTES)
+		return false;
+	rx_spans(vr, burst, &spans, counters);
+	return true;
 }
 
 HOT void
@@ -157,13 +165,10 @@ ring_rx(struct vring *vr, struct burst *burst, struct port_counters *counters, c
 	struct ahead *ahead = &vr->ahead;
 	unsigned n = ahead->count ? ahead->count : peek(vr, FRAME_BURST, 0, packed), i = 0;
 
-	while (i < n) {
-		i = rx_flat(vr, burst, i, n, counters, header_len);
-		if (LIKELY(i == n) || rx_burst_full(burst))
-			break;
-		if (!ahead->at[i].at)
-			rx_chain(vr, burst, i++, counters, packed);
-	}
+	/* A plain entry that is left found no room. */
+	while ((i = rx_flat(vr, burst, i, n, counters, header_len)) < n && !ahead->at[i].at &&
+		rx_chain(vr, burst, i, counters, packed))
+		i++;
 	ahead->taken = (uint16_t)i;
 	if (!burst->count)
 		ring_rx_done(vr, packed);
@@ -305,14 +310,20 @@ ring_tx(struct vring *vr, const struct frame *frames, const uint8_t *list, unsig
 	const uint8_t *end = list + count;
 	const struct entry *e = vr->ahead.at;
 	uint64_t bytes = 0;
-	unsigned packets = 0;
+	unsigned packets = 0, ready;
 	struct tx tx;
 	uint64_t *word = tx.words;
 
 	tx.used = 0;
 	tx.joined[0] = 0;
 	tx.joined[1] = 0;
-	tx.dry = peek(vr, count, VIRTQ_DESC_F_WRITE, packed) < count;
+	ready = peek(vr, count, VIRTQ_DESC_F_WRITE, packed);
+	if (UNLIKELY(!ready)) {
+		/* A receiver that gives no buffers costs the others nothing more. */
+		counters->drops[vring_is_broken(vr) ? DROP_BAD_BUFFER : DROP_NO_BUFFER] += count;
+		return;
+	}
+	tx.dry = ready < count;
 	for (; list < end; list++) {
 		const struct frame *f = &frames[*list];
 		uint32_t need = f->len + header_len;

@@ -40,6 +40,7 @@ memory_rx(struct port *port, unsigned queue, struct burst *burst, struct port_co
 		burst->bytes += m->len;
 	}
 	burst->count = (uint16_t)n;
+	burst->segs_used = (uint16_t)n;
 	return n > 0;
 }
 

@@ -811,6 +811,46 @@ test_offload_shift(void **state)
 	free(m);
 }
 
+/* Pieces that a receiver without offloads would get are held to its port's MTU one by one. */
+static void
+test_segments_mtu(void **state)
+{
+	const struct frame meta = {.needs = OFFLOAD_CSUM | OFFLOAD_TSO4,
+		.gso_size = 1450,
+		.hdr_len = 66,
+		.csum_start = 34,
+		.csum_offset = 16};
+	struct frame large = meta;
+	struct port_settings s = plain_settings();
+	struct memory_frame *m;
+	struct port_counters c;
+	uint8_t bytes[3000];
+
+	(void)state;
+	s.mtu = 1500;
+	assert_int_equal(datapath_port_set(&ports[1]->port, &s, NULL), 0);
+	make(bytes, group, host(0), 0xffff, sizeof(bytes), 7);
+	/* Ethernet, IPv4 with 20 bytes of header, TCP with 20 and 12 of options that say nothing. */
+	memcpy(bytes + 12, "\x08\x00\x45\x00\x0b\xaa\x00\x01\x00\x00\x40\x06", 12);
+	bytes[46] = 0x80;
+	bytes[47] = 0x10;
+	memset(bytes + 54, 1, 12);
+	memory_port_put_offload(ports[0], 0, bytes, sizeof(bytes), &meta);
+	/* 1,450 bytes of payload twice, then 34. */
+	m = memory_port_get(ports[1], WAIT_MS);
+	assert_non_null(m);
+	assert_int_equal(m->len, 66 + 34);
+	assert_memory_equal(m->bytes + 66, bytes + sizeof(bytes) - 34, 34);
+	free(m);
+	await_drop(1, DROP_MTU, 2);
+	/* Where no piece can fit, none is made. */
+	large.gso_size = 1500;
+	memory_port_put_offload(ports[0], 0, bytes, sizeof(bytes), &large);
+	await_drop(1, DROP_MTU, 3);
+	datapath_port_counters(&ports[1]->port, &c);
+	assert_int_equal(c.tx_segmented, 2);
+}
+
 /* Received = forwarded + flooded + dropped; copies sent = delivered + dropped at the receiver. */
 static void
 test_counters_add_up(void **state)
@@ -1344,6 +1384,7 @@ main(void)
 		TEST(test_vlan_modes),
 		TEST(test_tunnel_tags),
 		TEST(test_offload_shift),
+		TEST(test_segments_mtu),
 		TEST(test_counters_add_up),
 		TEST(test_move_queues),
 		TEST(test_bystanders),

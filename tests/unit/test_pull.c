@@ -151,6 +151,40 @@ test_no_room(void **state)
 	expect_whole(f, truth, LEN);
 }
 
+/* All of it, however many pieces, until the area is full; what the sender does then is nothing. */
+static void
+test_rest(void **state)
+{
+	unsigned most = sizeof(area->rest) / (LEN - HEAD);
+	uint32_t used = 0;
+
+	(void)state;
+	for (unsigned n = 0; n < most; n++) {
+		struct frame *f;
+
+		burst->segs_used = 0;
+		f = make(n % 2 ? 100 : 5000);
+		pull_rest(area, burst, f, &used);
+		assert_int_equal(f->seg_count, 1);
+		assert_int_equal(used, (n + 1) * (LEN - HEAD));
+		memset(sender, 0, LEN);
+		expect_whole(f, truth, LEN);
+		memcpy(sender, truth, LEN);
+		/* Once more: it is there already, and may only move. */
+		assert_memory_equal(pull(area, burst, f, 1000), truth, 1000);
+		expect_whole(f, truth, LEN);
+	}
+	burst->segs_used = 0;
+	pull_rest(area, burst, make(100), &used);
+	assert_int_equal(burst->frames[3].seg_count, (LEN - HEAD + 99) / 100);
+	burst->segs_used = 0;
+	used = 0;
+	make(100);
+	burst->segs_used = FRAME_SEGS;
+	pull_rest(area, burst, &burst->frames[3], &used);
+	assert_int_equal(used, 0);
+}
+
 int
 main(void)
 {
@@ -158,6 +192,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_sizes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rest, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

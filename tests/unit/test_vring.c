@@ -904,6 +904,47 @@ test_continued(void **state)
 	}
 }
 
+/* A visit takes 64 frames of 1,500 bytes, but only one of 64 KiB: others wait for their turn. */
+static void
+test_visit_budget(void **state)
+{
+	(void)state;
+	for (unsigned bits = 0; bits < 16; bits++) {
+		struct row row = {.features = features_of((bits & 1) | (bits & 2 ? 8 : 0)),
+			.size = 256,
+			.indirect = bits & 2,
+			.header_apart = bits & 4,
+			.pieces = bits & 8 ? 3 : 1};
+		const uint32_t lens[] = {60, 65000, 65000, 60, 60};
+		struct side a, b;
+
+		row.start = DRIVER_RING_START(row.features & F(F_RING_PACKED));
+		row_open(&a, &row);
+		row_open(&b, &row);
+		for (unsigned i = 0; i < 5; i++)
+			assert_int_equal(
+				driver_net_send(a.net, 0, NULL, content(i, lens[i]), lens[i]), 0);
+		driver_net_flush(a.net, 0);
+		/* The second large one takes the short ones behind it along. */
+		assert_int_equal(side_forward(&a, &b, &burst), 2);
+		assert_int_equal(side_forward(&a, &b, &burst), 3);
+		assert_int_equal(side_forward(&a, &b, &burst), 0);
+		for (unsigned i = 0; i < 5; i++)
+			assert_int_equal(
+				driver_net_receive(b.net, 0, NULL, received, sizeof(received)),
+				lens[i]);
+		driver_net_flush(b.net, 0);
+		assert_int_equal(driver_net_reclaim(a.net, 0), 0);
+		for (unsigned i = 0; i < 50; i++)
+			assert_int_equal(
+				driver_net_send(a.net, 0, NULL, content(i, 1500), 1500), 0);
+		driver_net_flush(a.net, 0);
+		assert_int_equal(side_forward(&a, &b, &burst), 50);
+		side_close(&a);
+		side_close(&b);
+	}
+}
+
 int
 main(void)
 {
@@ -923,6 +964,7 @@ main(void)
 		cmocka_unit_test(test_merged_at_once),
 		cmocka_unit_test(test_sender_lost),
 		cmocka_unit_test(test_continued),
+		cmocka_unit_test(test_visit_budget),
 	};
 
 	return cmocka_run_group_tests_name("vring", tests, fill_pattern, side_forget);
