@@ -86,6 +86,39 @@ ask_out_rate(struct port_settings *s, unsigned side)
 	s->out_rate = never_reached;
 }
 
+/* Ten rules, none of which matches the frames of this program. */
+static const struct filter *
+ten_rules(void)
+{
+	static struct filter *filter;
+	struct filter_rule rules[10];
+	char texts[10][32];
+	struct err err;
+
+	for (unsigned i = 0; i < 10; i++) {
+		snprintf(texts[i], sizeof(texts[i]), "tcp dst port %u", i + 1);
+		rules[i] = (struct filter_rule){
+			.priority = i + 1, .deny = true, .expression = texts[i]};
+	}
+	if (!filter && filter_create(&filter, rules, 10, false, 1, &err))
+		DIE("%s", err.text);
+	return filter;
+}
+
+static void
+ask_in_filter(struct port_settings *s, unsigned side)
+{
+	(void)side;
+	s->filters[FILTER_DIRECTION_IN] = ten_rules();
+}
+
+static void
+ask_out_filter(struct port_settings *s, unsigned side)
+{
+	(void)side;
+	s->filters[FILTER_DIRECTION_OUT] = ten_rules();
+}
+
 static const struct feature {
 	const char *name;
 	void (*ask)(struct port_settings *settings, unsigned side);
@@ -96,6 +129,8 @@ static const struct feature {
 	{"isolated", ask_isolation},
 	{"in-rate", ask_in_rate},
 	{"out-rate", ask_out_rate},
+	{"in-filter", ask_in_filter},
+	{"out-filter", ask_out_filter},
 };
 
 static const struct feature *feature; /* NULL = none */

@@ -169,19 +169,26 @@ emit_load_at_x(struct maker *m, unsigned code, uint32_t at)
 static void
 emit_compare(struct maker *m, const struct bpf_insn *insn, uint32_t here)
 {
-	unsigned src = BPF_SRC(insn->code);
+	unsigned op = BPF_OP(insn->code), src = BPF_SRC(insn->code);
 	uint32_t yes = here + 1 + insn->jt, no = here + 1 + insn->jf;
+	bool reverse = !insn->jt && op != BPF_JSET;
+
+	if (reverse) {
+		/* The yes comes next: one jump is enough. */
+		op = op == BPF_JEQ ? EBPF_JNE : op == BPF_JGT ? EBPF_JLE : EBPF_JLT;
+		yes = no;
+	}
 
 	/* A constant is extended with its sign; and DPDK 22.11 makes wrong code of JSET with one. */
 	if (src == BPF_K && (insn->k > INT32_MAX || BPF_OP(insn->code) == BPF_JSET)) {
 		emit_mov(m, REG_TMP, insn->k);
-		emit_jump(m, BPF_OP(insn->code) | BPF_X, REG_A, REG_TMP, 0, TARGET_INSN, yes);
+		emit_jump(m, op | BPF_X, REG_A, REG_TMP, 0, TARGET_INSN, yes);
 	} else if (src == BPF_K) {
-		emit_jump(m, BPF_OP(insn->code) | BPF_K, REG_A, 0, insn->k, TARGET_INSN, yes);
+		emit_jump(m, op | BPF_K, REG_A, 0, insn->k, TARGET_INSN, yes);
 	} else {
-		emit_jump(m, BPF_OP(insn->code) | BPF_X, REG_A, REG_X, 0, TARGET_INSN, yes);
+		emit_jump(m, op | BPF_X, REG_A, REG_X, 0, TARGET_INSN, yes);
 	}
-	if (insn->jf)
+	if (insn->jf && !reverse)
 		emit_jump(m, BPF_JA, 0, 0, 0, TARGET_INSN, no);
 }
 
@@ -350,11 +357,12 @@ memory_used(const struct bpf_program *program)
 	return used;
 }
 
-/* Everything begins as zero. */
+/* Everything that is not set first begins as zero. */
 static void
-emit_begin(struct maker *m)
+emit_begin(struct maker *m, const struct bpf_program *program)
 {
-	emit_mov(m, REG_A, 0);
+	if (BPF_CLASS(program->bf_insns[0].code) != BPF_LD || m->memory)
+		emit_mov(m, REG_A, 0);
 	emit_mov(m, REG_X, 0);
 	for (unsigned used = m->memory; used; used &= used - 1)
 		emit(m, BPF_STX | BPF_MEM | EBPF_DW, REG_M, REG_A,
@@ -368,7 +376,7 @@ emit_program(struct maker *m, const struct bpf_program *program, bool *ends)
 	uint32_t at_short, shorts = 0, nexts = 0;
 	int rc = 0;
 
-	emit_begin(m);
+	emit_begin(m, program);
 	for (uint32_t i = 0; i < program->bf_len && rc == 0; i++) {
 		m->starts[i] = m->count;
 		rc = emit_insn(m, &program->bf_insns[i], i);

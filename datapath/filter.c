@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <pcap/bpf.h>
+#include <pcap/pcap.h>
 
 #include "datapath/expression.h"
 #include "datapath/filter_impl.h"
@@ -49,9 +49,12 @@ make_quick(struct filter_entry *first, unsigned left)
 	char *text = join(first, left, &rules);
 
 	if (text && rules && expression_compile(text, &program, NULL) == 0) {
-		if (bpf_jit_create_quick(&first->quick, &program, NULL) == 0)
+		if (bpf_jit_create_quick(&first->quick, &program, NULL) == 0) {
 			first->group = rules;
-		expression_free(&program);
+			first->program = program;
+		} else {
+			expression_free(&program);
+		}
 	}
 	free(text);
 }
@@ -66,6 +69,11 @@ make_groups(struct filter *filter)
 			make_quick(e, filter->count - i);
 		i += e->group ? e->group : 1;
 	}
+	if (filter->count && filter->rules[0].group == filter->count)
+		filter->memos = aligned_alloc(
+			alignof(struct filter_memo), filter->workers * sizeof(*filter->memos));
+	if (filter->memos)
+		memset(filter->memos, 0, filter->workers * sizeof(*filter->memos));
 }
 
 static int
@@ -140,10 +148,13 @@ filter_destroy(struct filter *filter)
 	for (unsigned i = 0; filter->rules && i < filter->count; i++) {
 		bpf_jit_destroy(&filter->rules[i].jit);
 		bpf_jit_destroy(&filter->rules[i].quick);
+		if (filter->rules[i].group)
+			expression_free(&filter->rules[i].program);
 		free(filter->rules[i].expression);
 	}
 	free(filter->rules);
 	free(filter->inherited);
+	free(filter->memos);
 	free(filter->counters);
 	free(filter);
 }

@@ -25,6 +25,8 @@ FEATURES = {
     "in-rate": 5,
     "out-rate": 5,
     "isolated": 1,
+    "in-filter": 15,
+    "out-filter": None,
     "guards": None,
     "ip-lock": None,
 }

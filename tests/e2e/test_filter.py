@@ -71,6 +71,26 @@ class Filter(TestCase):
         self.assertEqual(counters["rx_packets"], counters["rx_forwarded"] + counters["rx_flooded"] +
                          sum(counters["drops"].values()))
 
+    def test_mixed_bursts_are_judged_frame_by_frame(self):
+        for number in range(10):
+            self.switch("filter", "add", "w0", "in", str(number + 20), "deny", f"tcp dst port {number + 20}")
+        rounds = 60
+        kinds = [packet(25, b"mail"), packet(80, b"web"), packet(25, b"udp", UDP), packet(29, b"last"),
+                 frame(B, A, b"no ip"), packet(80, b"longer" * 20)]
+        for _ in range(rounds):
+            for data in kinds:
+                self.one.send(data)
+        wait_until(lambda: self.switch.counters("w0")["rx_packets"] == rounds * len(kinds), 10, "all")
+        rows = {row["priority"]: row for row in self.switch.rows("filter", "show", "w0")}
+        self.assertEqual((rows["25"]["packets"], rows["25"]["bytes"]), (rounds, rounds * len(kinds[0])))
+        self.assertEqual((rows["29"]["packets"], rows["29"]["bytes"]), (rounds, rounds * len(kinds[3])))
+        passed = [kinds[number] for number in (1, 2, 4, 5)]
+        self.assertEqual((rows["default"]["packets"], rows["default"]["bytes"]),
+                         (rounds * len(passed), rounds * sum(map(len, passed))))
+        for _ in range(rounds):
+            for data in passed:
+                self.assertEqual(self.two.receive(), data)
+
     def test_options_move_the_port(self):
         self.switch("filter", "add", "w0", "in", "1", "deny", "tcp dst port 25")
         self.assertFalse(self.passes(packet(25, b"x", options=b"\1" * 40)))

@@ -16,6 +16,7 @@
 #include <pcap/pcap.h>
 
 #include "datapath/bpf_jit.h"
+#include "datapath/bpf_touch.h"
 #include "datapath/expression.h"
 
 #define FRAME_MAX 2048
@@ -180,6 +181,36 @@ expressions_run_as_in_libpcap(void **state)
 		expression_free(&program);
 	}
 	assert_true(matches > 100 && others > 100);
+}
+
+/* What is remembered of a frame that does not match holds for all that share the bytes. */
+static void
+untouched_bytes_change_nothing(void **state)
+{
+	char text[600];
+	unsigned told = 0;
+
+	(void)state;
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		struct bpf_program program;
+
+		make_program(text, sizeof(text), &program);
+		for (unsigned i = 0; i < FRAMES; i++) {
+			uint32_t len = make_frame();
+			uint64_t touched = 0;
+
+			if (!bpf_touch(&program, slot.bytes, len, len, &touched))
+				continue;
+			told++;
+			assert_int_equal(bpf_filter(program.bf_insns, slot.bytes, len, len), 0);
+			for (unsigned at = 0; at < len; at++)
+				if (at >= BPF_TOUCH_MAX || !(touched >> at & 1))
+					slot.bytes[at] = (uint8_t)number(256);
+			assert_int_equal(bpf_filter(program.bf_insns, slot.bytes, len, len), 0);
+		}
+		expression_free(&program);
+	}
+	assert_true(told > 1000);
 }
 
 static struct bpf_insn
@@ -389,6 +420,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(expressions_run_as_in_libpcap),
 		cmocka_unit_test(programs_run_as_in_libpcap),
+		cmocka_unit_test(untouched_bytes_change_nothing),
 		cmocka_unit_test(refusals_tell_the_place),
 		cmocka_unit_test(words_of_the_manual_are_understood),
 		cmocka_unit_test(many_addresses_load_in_time),
