@@ -26,7 +26,7 @@ FEATURES = {
     "out-rate": 5,
     "isolated": 1,
     "in-filter": 15,
-    "out-filter": None,
+    "out-filter": 15,
     "guards": None,
     "ip-lock": None,
 }
