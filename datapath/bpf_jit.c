@@ -15,6 +15,7 @@
 #include <rte_errno.h>
 
 #include "datapath/bpf_jit.h"
+#include "datapath/bpf_touch.h"
 
 /* A, X, and registers of our own; EBPF_REG_1 points to the lengths, the frame is behind them. */
 #define REG_A   EBPF_REG_0
@@ -37,7 +38,7 @@
 #define INSNS_MAX     30000 /* a jump is 16 bits with a sign */
 #define EXPANSION     12    /* most instructions for one of the classic machine */
 #define PROGRAM_EXTRA 32    /* and around the program */
-#define MEMORY_WORDS  16
+#define MEMORY_WORDS  BPF_MEMWORDS
 
 enum target { TARGET_INSN, TARGET_SHORT, TARGET_NEXT };
 
@@ -340,23 +341,6 @@ resolve_jumps(struct maker *m, const struct bpf_program *program, uint32_t at_sh
 	return 0;
 }
 
-/* A bit for each word of its memory that the program uses. */
-static unsigned
-memory_used(const struct bpf_program *program)
-{
-	unsigned used = 0;
-
-	for (unsigned i = 0; i < program->bf_len; i++) {
-		const struct bpf_insn *insn = &program->bf_insns[i];
-		unsigned class = BPF_CLASS(insn->code);
-
-		if (class == BPF_ST || class == BPF_STX ||
-			(class <= BPF_LDX && BPF_MODE(insn->code) == BPF_MEM))
-			used |= 1u << insn->k % MEMORY_WORDS;
-	}
-	return used;
-}
-
 /* Everything that is not set first begins as zero. */
 static void
 emit_begin(struct maker *m, const struct bpf_program *program)
@@ -392,25 +376,6 @@ emit_program(struct maker *m, const struct bpf_program *program, bool *ends)
 	return rc ? rc : resolve_jumps(m, program, at_short, m->count);
 }
 
-/* Where the farthest load at a constant place ends. */
-static uint32_t
-farthest(const struct bpf_program *program)
-{
-	uint32_t end = 0;
-
-	for (unsigned i = 0; i < program->bf_len; i++) {
-		const struct bpf_insn *insn = &program->bf_insns[i];
-		unsigned mode = BPF_MODE(insn->code), class = BPF_CLASS(insn->code);
-		uint32_t here = insn->k < NEAR ? insn->k + load_size(insn->code) : 0;
-
-		if (((class == BPF_LD && mode == BPF_ABS) ||
-			    (class == BPF_LDX && mode == BPF_MSH)) &&
-			here <= NEAR && here > end)
-			end = here;
-	}
-	return end;
-}
-
 static int
 load(struct bpf_jit *jit, const struct maker *m, struct err *err)
 {
@@ -435,7 +400,7 @@ maker_init(struct maker *m, const struct bpf_program *program)
 {
 	uint32_t room = program->bf_len * EXPANSION + MEMORY_WORDS + PROGRAM_EXTRA;
 
-	m->memory = memory_used(program);
+	m->memory = bpf_memory_used(program);
 	m->insns = calloc(room, sizeof(*m->insns));
 	m->returns = calloc(room, sizeof(*m->returns));
 	m->jumps = calloc(2 * program->bf_len + 1, sizeof(*m->jumps));
@@ -456,7 +421,7 @@ create(struct bpf_jit *jit, const struct bpf_program *program, bool quick, struc
 	if (rc == 0 && quick) {
 		/* Too little to see for certain: perhaps. */
 		emit(&m, BPF_LDX | BPF_MEM | BPF_W, REG_TMP, REG_ARG, SEEN_AT, 0);
-		emit(&m, BPF_JMP | BPF_JGE | BPF_K, REG_TMP, 0, 2, farthest(program));
+		emit(&m, BPF_JMP | BPF_JGE | BPF_K, REG_TMP, 0, 2, bpf_farthest(program, NEAR));
 		emit_return(&m, 1);
 	}
 	if (rc == 0) {

@@ -10,11 +10,17 @@ struct machine {
 	uint64_t touched;
 };
 
+static unsigned
+size_of(unsigned code)
+{
+	return BPF_SIZE(code) == BPF_W ? 4 : BPF_SIZE(code) == BPF_H ? 2 : 1;
+}
+
 /* A number of the frame; false when it lies behind what is there or can be told apart. */
 static bool
 load(struct machine *m, unsigned code, uint64_t at, uint32_t *value)
 {
-	unsigned size = BPF_SIZE(code) == BPF_W ? 4 : BPF_SIZE(code) == BPF_H ? 2 : 1;
+	unsigned size = size_of(code);
 	uint32_t n = 0;
 
 	if (at + size > m->seen || at + size > BPF_TOUCH_MAX)
@@ -155,4 +161,38 @@ bpf_touch(const struct bpf_program *program, const uint8_t *bytes, uint32_t seen
 		}
 	}
 	return false;
+}
+
+unsigned
+bpf_memory_used(const struct bpf_program *program)
+{
+	unsigned used = 0;
+
+	for (unsigned i = 0; i < program->bf_len; i++) {
+		const struct bpf_insn *insn = &program->bf_insns[i];
+		unsigned class = BPF_CLASS(insn->code);
+
+		if (class == BPF_ST || class == BPF_STX ||
+			(class <= BPF_LDX && BPF_MODE(insn->code) == BPF_MEM))
+			used |= 1u << insn->k % BPF_MEMWORDS;
+	}
+	return used;
+}
+
+uint32_t
+bpf_farthest(const struct bpf_program *program, uint32_t near)
+{
+	uint32_t end = 0;
+
+	for (unsigned i = 0; i < program->bf_len; i++) {
+		const struct bpf_insn *insn = &program->bf_insns[i];
+		unsigned mode = BPF_MODE(insn->code), class = BPF_CLASS(insn->code);
+		uint32_t here = insn->k < near ? insn->k + size_of(insn->code) : 0;
+
+		if (((class == BPF_LD && mode == BPF_ABS) ||
+			    (class == BPF_LDX && mode == BPF_MSH)) &&
+			here <= near && here > end)
+			end = here;
+	}
+	return end;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bpf_touch: which bytes of a frame a program looks at before it says that the frame does not match.
+ * bpf_touch: what a program looks at; and which bytes of a frame before it says that the frame does not match.
  * Another frame of the same length that has the same bytes there goes the same way through it.
  *
  * Threads: any.
@@ -22,5 +22,10 @@ struct bpf_program; /* of <pcap/bpf.h> */
  */
 bool bpf_touch(const struct bpf_program *program, const uint8_t *bytes, uint32_t seen, uint32_t len,
 	uint64_t *touched);
+
+/* A bit for each word of its memory that the program uses. */
+unsigned bpf_memory_used(const struct bpf_program *program);
+/* Where the farthest of its loads at a constant place ends that ends at or before `near`. */
+uint32_t bpf_farthest(const struct bpf_program *program, uint32_t near);
 
 #endif
