@@ -76,6 +76,7 @@ struct port_config {
 	uint32_t mac_limit;                                       /* 0 = the profile's */
 	uint32_t storm;                                           /* frames/s; 0 = the profile's */
 	uint32_t storm_broadcast, storm_multicast, storm_unknown; /* 0 = storm */
+	int bpdu;                                                 /* BPDU_... */
 	bool learning, sticky;
 	int filter_in, filter_out; /* FILTER_..., what no rule decides */
 	/* vhost-user */
@@ -107,6 +108,7 @@ port_config_vlan_mode(const struct port_config *port)
 enum { PROFILE_DEFAULT, PROFILE_OPEN, PROFILE_VM, PROFILE_TENANT };
 enum { GUARD_DEFAULT, GUARD_NO, GUARD_YES }; /* default: as the profile says */
 enum { IP_LOCK_DEFAULT, IP_LOCK_OFF, IP_LOCK_LIST, IP_LOCK_DHCP };
+enum { BPDU_DEFAULT, BPDU_DROP, BPDU_FORWARD };
 enum { MODE_SERVER, MODE_CLIENT };
 enum { XDP_MODE_AUTO, XDP_MODE_NATIVE_ONLY, XDP_MODE_GENERIC_ONLY };
 enum { UNATTENDED_DROP, UNATTENDED_PASS };

@@ -34,7 +34,8 @@ static const struct key bridge_keys[] = {
 	BRIDGE(capacity, VALUE_U32, KEY_SET, 64, 1048576, NULL, "65536", "addresses", NULL,
 		"size of the MAC table"),
 	BRIDGE(forward_bpdu, VALUE_BOOL, KEY_SET, 0, 0, NULL, "no", NULL, NULL,
-		"forward frames to the reserved addresses 01:80:c2:00:00:0x (BPDUs, LACP, LLDP)"),
+		"forward frames to reserved addresses: 01:80:c2:00:00:0x (BPDUs, LACP, LLDP) and, as Open "
+		"vSwitch, those of CDP, EDP and their like"),
 	BRIDGE(flood_vlans, VALUE_VLANS, KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
 		"VLANs in which frames go to every port and no address is learnt"),
 	BRIDGE(mac_moves, VALUE_U32, KEY_SET, 0, 1000, NULL, "10", "moves/s", NULL,
@@ -154,6 +155,9 @@ static const struct key port_keys[] = {
 		"most multicast frames taken from the port; not given: storm"),
 	PORT(storm_unknown, VALUE_U32, KEY_SET, 1, 1000000000, NULL, NULL, "frames/s", NULL,
 		"most frames to unknown addresses taken from the port; not given: storm"),
+	PORT(bpdu, VALUE_ENUM, KEY_SET, 0, 0, "default drop forward", "default", NULL, NULL,
+		"BPDUs and other frames to reserved addresses: drop: neither in nor out; forward: what comes "
+		"from the port passes although the bridge has no forward_bpdu; default: the profile's"),
 	PORT(learning, VALUE_BOOL, KEY_SET, 0, 0, NULL, "yes", NULL, NULL,
 		"learn the addresses of what comes from the port"),
 	PORT(sticky, VALUE_BOOL, KEY_SET, 0, 0, NULL, "no", NULL, NULL,

@@ -111,7 +111,8 @@ struct port_settings {
 	enum priority_tags priority_tags;
 	uint16_t qinq_ethtype; /* 0x88a8 or 0x8100 */
 	uint16_t mtu;          /* of egress, without Ethernet header and tags; 0 = not checked */
-	bool drop_reserved;    /* drop 01:80:c2:00:00:0x received here */
+	bool drop_reserved;    /* reserved addresses (datapath/reserved.h): neither in nor out */
+	bool forward_reserved; /* forward them although the bridge does not */
 	bool mac_lock;         /* only `mac` and `macs` may be the source */
 	struct mac mac;
 	struct mac_list macs;

@@ -4,6 +4,7 @@
 #include "datapath/check.h"
 #include "datapath/classify.h"
 #include "datapath/decide.h"
+#include "datapath/reserved.h"
 #include "datapath/deliver.h"
 #include "datapath/snoop.h"
 #include "datapath/storm.h"
@@ -17,14 +18,6 @@ static inline bool
 is_group(const uint8_t *mac)
 {
 	return mac[0] & 1;
-}
-
-/* 01:80:c2:00:00:00 to 0f, IEEE 802.1Q-2022 table 8-1. */
-static inline bool
-is_reserved(const uint8_t *mac)
-{
-	return mac[0] == 0x01 && mac[1] == 0x80 && mac[2] == 0xc2 && !mac[3] && !mac[4] &&
-	       mac[5] < 0x10;
 }
 
 /* The list of a port, which gets more frames. */
@@ -55,12 +48,14 @@ static unsigned
 flood(struct worker *w, const struct snapshot_port *in, const struct frame *f, unsigned i)
 {
 	const struct snapshot_bridge *bridge = in->bridge;
+	bool reserved = reserved_address(f->data);
 	unsigned copies = 0;
 
 	for (unsigned m = 0; m < bridge->member_count; m++) {
 		unsigned out = bridge->members[m];
 
-		if (out == in->port->index || !classify_sends(&w->now->ports[out], f))
+		if (out == in->port->index || !classify_sends(&w->now->ports[out], f) ||
+			(reserved && w->now->ports[out].drop_reserved))
 			continue;
 		list_add(w, out, i);
 		copies++;
@@ -138,7 +133,8 @@ admit(const struct snapshot_port *in, struct frame *f)
 		return DROP_BAD_SOURCE;
 	if (UNLIKELY(in->mac_lock) && !mac_lock_admits(in, source))
 		return DROP_MAC_LOCK;
-	if (UNLIKELY(is_reserved(f->data)) && (in->drop_reserved || !in->bridge->forward_bpdu))
+	if (UNLIKELY(reserved_address(f->data)) &&
+		(in->drop_reserved || !(in->bridge->forward_bpdu || in->forward_reserved)))
 		return DROP_RESERVED_ADDRESS;
 	return DROP_COUNT;
 }

@@ -144,6 +144,7 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	p->qinq_ethtype = set->qinq_ethtype ? set->qinq_ethtype : ETHERTYPE_QINQ;
 	p->max_len = longest_frame(slot);
 	p->drop_reserved = set->drop_reserved;
+	p->forward_reserved = set->forward_reserved;
 	p->mac_lock = set->mac_lock;
 	p->mac = set->mac;
 	p->macs = set->macs;

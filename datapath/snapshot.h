@@ -49,7 +49,7 @@ struct snapshot_port {
 	uint16_t tag;
 	uint16_t qinq_ethtype;
 	uint32_t max_len; /* frame length limit without tag: MTU + 14, or UINT32_MAX */
-	bool drop_reserved, mac_lock;
+	bool drop_reserved, forward_reserved, mac_lock;
 	bool learning;   /* addresses are learnt, but in the bridge's flood_vlans */
 	bool learns_all; /* in every VLAN */
 	bool blocked;    /* treated as if it had no bridge */

@@ -415,6 +415,53 @@ test_sighting(void **state)
 	assert_in_range(c.rx_forwarded, 1600, 1800);
 }
 
+/* Reserved addresses: dropped, unless bridge or port say otherwise; never to a port that drops. */
+static void
+test_reserved(void **state)
+{
+	static const struct mac addresses[] = {{{0x01, 0x80, 0xc2, 0, 0, 0}},
+		{{0x01, 0x80, 0xc2, 0, 0, 0x0e}}, {{0x01, 0x80, 0xc2, 0, 0, 0x0f}},
+		{{0x01, 0x00, 0x0c, 0xcc, 0xcc, 0xcc}}, {{0x00, 0xe0, 0x2b, 0, 0, 0}}};
+	static const struct mac free_ones[] = {{{0x01, 0x80, 0xc2, 0, 0, 0x10}},
+		{{0x01, 0x00, 0x0c, 0xcc, 0xcd, 0xcc}}, {{0x01, 0x80, 0xc3, 0, 0, 0}}};
+	struct bridge_settings b = {.fdb_capacity = 1024, .ageing_s = 300};
+	struct port_settings s = plain_settings();
+	uint8_t bytes[60];
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		make(bytes, addresses[i], host(0), 0xffff, 60, i);
+		memory_port_put(ports[0], 0, bytes, 60);
+		await_drop(0, DROP_RESERVED_ADDRESS, i + 1);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		make(bytes, free_ones[i], host(0), 0xffff, 60, i);
+		memory_port_put(ports[0], 0, bytes, 60);
+		for (unsigned p = 1; p < PORTS; p++)
+			expect(p, bytes, 60);
+	}
+	b.forward_bpdu = true;
+	assert_int_equal(datapath_bridge_set(bridge, &b, NULL), 0);
+	s.drop_reserved = true;
+	assert_int_equal(datapath_port_set(&ports[2]->port, &s, NULL), 0);
+	make(bytes, addresses[0], host(0), 0xffff, 60, 9);
+	memory_port_put(ports[0], 0, bytes, 60);
+	expect(1, bytes, 60);
+	expect(3, bytes, 60);
+	expect_nothing(2);
+	make(bytes, addresses[0], host(2), 0xffff, 60, 9);
+	memory_port_put(ports[2], 0, bytes, 60);
+	await_drop(2, DROP_RESERVED_ADDRESS, 1);
+	/* By the port's own wish. */
+	b.forward_bpdu = false;
+	assert_int_equal(datapath_bridge_set(bridge, &b, NULL), 0);
+	s.drop_reserved = false;
+	s.forward_reserved = true;
+	assert_int_equal(datapath_port_set(&ports[2]->port, &s, NULL), 0);
+	memory_port_put(ports[2], 0, bytes, 60);
+	expect(1, bytes, 60);
+}
+
 /* A port that is not to be learnt from. */
 static void
 test_no_learning(void **state)
@@ -1375,6 +1422,7 @@ main(void)
 		TEST(test_drops),
 		TEST(test_storm),
 		TEST(test_sighting),
+		TEST(test_reserved),
 		TEST(test_no_learning),
 		TEST(test_isolated),
 		TEST(test_policed),
