@@ -21,6 +21,7 @@
 #define PDPT        0x2000
 #define PAGE_DIR    0x3000
 #define IDT         0x4000
+#define GDT         0x4800
 #define DATA        0x5000 /* 64-byte aligned: operand of cmpxchg16b, area of xrstor */
 #define CODE        0x6000
 #define STACK_END   0x8000
@@ -87,6 +88,9 @@ fill_memory(uint8_t *memory)
 	write64(memory, PML4, PDPT | PAGE_FLAGS);
 	write64(memory, PDPT, PAGE_DIR | PAGE_FLAGS);
 	write64(memory, PAGE_DIR, PAGE_FLAGS | LARGE_PAGE);
+	/* Code and data, which int3 and iretq load again. */
+	write64(memory, GDT + 8, UINT64_C(0x00af9b000000ffff));
+	write64(memory, GDT + 16, UINT64_C(0x00cf93000000ffff));
 	/* Vector 3; code selector 8. */
 	write64(memory, IDT + 3 * 16,
 		(handler & 0xffff) | 8u << 16 | (uint64_t)IDT_GATE << 32 |
@@ -118,6 +122,8 @@ set_registers(int vcpu)
 		return -errno;
 	sregs.cs = code;
 	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
+	sregs.gdt.base = GDT;
+	sregs.gdt.limit = 3 * 8 - 1;
 	sregs.idt.base = IDT;
 	sregs.idt.limit = 4 * 16 - 1;
 	sregs.cr3 = PML4;
