@@ -212,13 +212,13 @@ check_scaled(const struct noun *noun, const struct key *key)
 static void
 check_macs(const struct noun *noun, const struct key *key)
 {
-	char text[(MAC_LIST_MAX + 1) * MAC_TEXT_SIZE];
+	char text[(MAC_LIST_MAX + 1) * MAC_TEXT_SIZE + 1];
 
 	for (unsigned i = 0; i <= MAC_LIST_MAX; i++)
 		snprintf(text + i * MAC_TEXT_SIZE, MAC_TEXT_SIZE + 1, "02:00:00:00:00:%02x,", i);
-	text[sizeof(text) - 1] = '\0';
+	text[sizeof(text) - 2] = '\0';
 	check_text(noun, key, text, -ERANGE);
-	text[sizeof(text) - 1 - MAC_TEXT_SIZE] = '\0';
+	text[sizeof(text) - 2 - MAC_TEXT_SIZE] = '\0';
 	check_text(noun, key, text, 0);
 	check_text(noun, key, "52:54:00:12:34:AB", 0);
 	check_text(noun, key, "", -EINVAL);
