@@ -82,6 +82,7 @@ struct port_config {
 	/* vhost-user */
 	char path[CONFIG_PATH_SIZE];
 	int mode; /* MODE_SERVER, MODE_CLIENT */
+	char link_follow[CONFIG_NAME_SIZE];
 	char socket_owner[CONFIG_NAME_SIZE], socket_group[CONFIG_NAME_SIZE];
 	uint32_t socket_mode; /* octal permission bits; 0 = default */
 	/* kernel interfaces and files */

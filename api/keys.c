@@ -65,6 +65,8 @@ static const struct key port_keys[] = {
 		"the Unix socket between this port and the virtual machine monitor"),
 	PORT(mode, VALUE_ENUM, 0, 0, 0, "server client", "server", NULL, "vhost-user",
 		"server: patchbayd makes the socket and listens; client: it connects to it"),
+	PORT(link_follow, VALUE_NAME, KEY_SET, 0, 0, NULL, NULL, NULL, "vhost-user",
+		"the port without whose link the virtual machine is to have none either"),
 	PORT(dev, VALUE_IFNAME, KEY_REQUIRED, 0, 0, NULL, NULL, NULL, "tap afpacket afxdp veth",
 		"the kernel interface's name; of a veth port, inside the namespace"),
 	PORT(backup, VALUE_IFNAME, 0, 0, 0, NULL, NULL, NULL, "afpacket",

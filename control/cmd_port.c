@@ -100,6 +100,8 @@ add_state(json_t *row, const struct live_port *p)
 	json_object_set_new(row, "link", json_string(state.up ? "up" : "down"));
 	if (loop_guard_reason(p->port, state.reason, sizeof(state.reason)))
 		json_object_set_new(row, "link", json_string("blocked"));
+	if (p->withdrawn)
+		snprintf(state.reason, sizeof(state.reason), "it follows an uplink that is down");
 	if (state.reason[0])
 		json_object_set_new(row, "reason", json_string(state.reason));
 	json_object_set_new(row, "queues_used", json_integer(state.up ? state.queues : 0));

@@ -23,7 +23,8 @@ struct port_kind;
 struct live_port {
 	char name[CONFIG_NAME_SIZE]; /* "" = free */
 	const struct port_kind *type;
-	struct port *port;             /* owned */
+	struct port *port; /* owned */
+	bool withdrawn;    /* closed, for an uplink has no link: control/link_follow.h */
 	struct port_settings settings; /* as configured */
 	struct lease_list leases;      /* beside them (control/lease.h) */
 };

@@ -19,6 +19,7 @@
 #include "control/cpu.h"
 #include "control/giver.h"
 #include "control/loop_guard.h"
+#include "control/link_follow.h"
 #include "control/notify.h"
 #include "control/options.h"
 #include "control/saver.h"
@@ -93,6 +94,7 @@ handle_second(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	datapath_tick();
+	link_follow_tick(d->state.live, &d->state.running);
 	loop_guard_tick();
 	snooping_tick();
 	if (d->state.saver)

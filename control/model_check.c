@@ -295,6 +295,15 @@ check_port_keys(const struct port_config *p, const char **key, struct err *err)
 	return check_port_rates(p, key, err);
 }
 
+static bool
+follows_uplink(const struct model *m, const struct port_config *p)
+{
+	for (unsigned i = 0; i < m->port_count; i++)
+		if (strcmp(m->ports[i].name, p->link_follow) == 0)
+			return m->ports[i].type != PORT_TYPE_VHOST_USER;
+	return false;
+}
+
 static int
 check_ports(const struct check *check)
 {
@@ -311,6 +320,13 @@ check_ports(const struct check *check)
 				"port \"%s\": bridge \"%s\" does not exist: add it with `patchbay bridge add %s`",
 				p->name, p->bridge, p->bridge);
 			return fault_at(check, &noun_port, i, "bridge");
+		}
+		if (p->link_follow[0] && !follows_uplink(m, p)) {
+			err_set(check->err, -ENOENT,
+				"port \"%s\": link_follow=%s is not another port that could be an uplink: "
+				"see `patchbay port show`",
+				p->name, p->link_follow);
+			return fault_at(check, &noun_port, i, "link_follow");
 		}
 	}
 	return check_ports_unique(check);

@@ -3,6 +3,7 @@
 
 from harness.case import TestCase, requires_root
 from harness.outside import IPV4, IPV6, NEAR, WEB_FILE_BYTES, Outside
+from harness.process import run
 from harness.wait import wait_until
 
 MAC = "52:54:00:00:00:01"
@@ -88,6 +89,25 @@ class Guests(Uplinked):
 
     def test_files(self):
         self.files(self.guest)
+
+    def test_link_of_the_uplink_is_followed(self):
+        """The guest's card has a link exactly while the uplink has one."""
+        self.says(self.switch.refused("port", "set", "vm1", "link_follow=vm1"), "vm1", "uplink")
+        self.switch("port", "set", "vm1", "link_follow=uplink")
+        self.addCleanup(self.switch, "port", "set", "vm1", "link_follow=")
+        for _ in range(3):
+            run("ip", "link", "set", NEAR, "down")
+            self.wait_carrier("0")
+            self.says(self.switch.port("vm1")["reason"], "uplink")
+            run("ip", "link", "set", NEAR, "up")
+            self.wait_carrier("1")
+        self.reach(self.guest, IPV4)
+        self.download(self.guest, IPV4)
+        self.says(self.switch.refused("port", "del", "uplink"), "vm1", "link_follow")
+
+    def wait_carrier(self, value):
+        wait_until(lambda: self.guest.sh("cat /sys/class/net/eth0/carrier").strip() == value, 20,
+                   f"carrier {value} in the guest")
 
     def test_guest_without_offloads(self):
         """What comes whole is cut and summed for a guest that takes neither."""
