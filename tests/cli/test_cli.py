@@ -496,7 +496,8 @@ class Completion(Case):
     def test_words(self):
         self.objects()
         rows = [
-            ("", ["bridge", "port", "stats", "fdb", "filter", "set", "worker", "config", "events",
+            ("", ["bridge", "port", "stats", "fdb", "filter", "set", "worker", "config", "mdb",
+                  "events",
                   "daemon", "nic",
                   "vm", "up", "down", "bench", "completion", "help"]),
             ("po", ["port"]),
