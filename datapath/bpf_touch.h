@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * bpf_touch: what a program looks at; and which bytes of a frame before it says that the frame does not match.
- * Another frame of the same length that has the same bytes there goes the same way through it.
+ * bpf_touch: what a program looks at; above all the bytes of a frame that it looked at before it said
+ * that the frame does not match.  Another frame of the same length that has the same bytes there goes
+ * the same way through it.
  *
  * Threads: any.
  */
