@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "lib/ip.h"
 #include "lib/parse.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -252,6 +253,65 @@ test_names(void **state)
 	assert_false(ifname_is_valid("a\n"));
 }
 
+static void
+test_scaled(void **state)
+{
+	static const struct {
+		const char *text, *canonical;
+		uint64_t value;
+	} rows[] = {{"0", "0", 0}, {"1", "1", 1}, {"1000", "1k", 1000}, {"1001", "1001", 1001},
+		{"64k", "64k", 64000}, {"2.5G", "2500M", 2500000000}, {"0.5k", "500", 500},
+		{"1000000k", "1G", 1000000000}, {"1.000", "1", 1},
+		{"18446744073709551615", "18446744073709551615", UINT64_MAX},
+		{"18446744T", "18446744T", UINT64_C(18446744000000000000)}};
+	static const char *const junk[] = {
+		"", "k", "1K", "1kk", "1 k", "-1", "1.k", ".5k", "0.0005k", "1.5", "01k", "1e3"};
+	char text[SCALED_TEXT_SIZE];
+	uint64_t value;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(parse_scaled(rows[i].text, 0, UINT64_MAX, &value), 0);
+		assert_int_equal(value, rows[i].value);
+		assert_string_equal(scaled_format(value, text), rows[i].canonical);
+	}
+	for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]); i++)
+		if (parse_scaled(junk[i], 0, UINT64_MAX, &value) != -EINVAL)
+			fail_msg("\"%s\" is taken", junk[i]);
+	assert_int_equal(parse_scaled("18446745T", 0, UINT64_MAX, &value), -ERANGE);
+	assert_int_equal(parse_scaled("999", 1000, 2000, &value), -ERANGE);
+	assert_int_equal(parse_scaled("2.001k", 1000, 2000, &value), -ERANGE);
+}
+
+static void
+test_ip(void **state)
+{
+	static const struct {
+		const char *text, *canonical;
+	} rows[] = {{"10.0.0.1", "10.0.0.1"}, {"10.0.0.1/32", "10.0.0.1"},
+		{"10.0.0.0/8", "10.0.0.0/8"}, {"0.0.0.0/0", "0.0.0.0/0"},
+		{"2001:DB8:0::1", "2001:db8::1"}, {"::/0", "::/0"},
+		{"2001:db8::/33", "2001:db8::/33"}};
+	struct ip_prefix prefix, inside;
+	char text[IP_TEXT_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(parse_ip_prefix(rows[i].text, &prefix), 0);
+		assert_string_equal(ip_prefix_format(&prefix, text), rows[i].canonical);
+	}
+	for (unsigned len = 0; len <= 32; len++) {
+		snprintf(text, sizeof(text), "%s/%u", len ? "128.0.0.0" : "0.0.0.0", len);
+		assert_int_equal(parse_ip_prefix(text, &prefix), 0);
+		for (unsigned bit = 0; bit < 32; bit++) {
+			inside = prefix;
+			inside.bytes[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
+			assert_int_equal(ip_prefix_covers(&prefix, 4, inside.bytes), bit >= len);
+		}
+		assert_false(ip_prefix_covers(&prefix, 6, prefix.bytes));
+	}
+}
+
 int
 main(void)
 {
@@ -261,6 +321,8 @@ main(void)
 		cmocka_unit_test(test_size),
 		cmocka_unit_test(test_bool),
 		cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_scaled),
+		cmocka_unit_test(test_ip),
 		cmocka_unit_test(test_vlans),
 		cmocka_unit_test(test_vlans_text),
 		cmocka_unit_test(test_cpus),
