@@ -33,6 +33,7 @@
 	X(PORT_UP, INFO, "the interface of a port is back")                                     \
 	X(PORT_BLOCKED, WARNING, "a port takes no part in its bridge for a while: a loop")      \
 	X(GROUPS_FULL, WARNING, "a port asks for more multicast groups than there is room for") \
+	X(MTU_DIFFERS, WARNING, "a port takes shorter packets than another of its bridge")      \
 	X(MAC_PINNED, WARNING,                                                                  \
 		"an address changes its port too often; it stays where it was for a while")     \
 	X(MAC_STUCK, WARNING, "an address of a sticky port was heard on another port")          \

@@ -6,6 +6,7 @@
 #include "control/live.h"
 #include "control/live_filter.h"
 #include "control/loop_guard.h"
+#include "control/mtu_check.h"
 #include "control/port_types.h"
 #include "control/snooping.h"
 #include "lib/log.h"
@@ -163,6 +164,7 @@ add_port(struct live *live, const struct port_config *config, struct err *err)
 		end_port(p);
 		return err_prefix(err, "port \"%s\"", config->name);
 	}
+	mtu_check(live, p);
 	return 0;
 }
 
@@ -183,6 +185,8 @@ set_port(struct live *live, const struct port_config *config, struct err *err)
 		live_filter_settled(live, config);
 	if (rc == 0 && p->type->set)
 		rc = p->type->set(p->port, config, err);
+	if (rc == 0)
+		mtu_check(live, p);
 	return rc < 0 ? err_prefix(err, "port \"%s\"", config->name) : 0;
 }
 

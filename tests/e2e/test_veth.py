@@ -105,6 +105,9 @@ class Containers(TestCase):
         self.one("ping", "-c", "1", "-W", "1", "-M", "do", "-s", "1200", "10.0.0.2", check=False)
         self.assertGreater(self.switch.counters("two")["drops"]["mtu"], 0)
         self.assertEqual(self.switch.port("two")["mtu"], 1000)
+        events = self.switch.rows("events", "show")
+        self.assertTrue(any(row["type"] == "mtu-differs" and row["port"] == "two"
+                            for row in events), events)
 
     def test_namespace_gone_and_back(self):
         self.add_both()
