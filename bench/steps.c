@@ -119,10 +119,43 @@ ask_out_filter(struct port_settings *s, unsigned side)
 	s->filters[FILTER_DIRECTION_OUT] = ten_rules();
 }
 
+static void
+ask_vlan(struct port_settings *s, unsigned side)
+{
+	(void)side;
+	s->vlan_mode = VLAN_ACCESS;
+	s->tag = 10;
+}
+
+/* What goes to the second side gets a tag. */
+static void
+ask_vlan_tag(struct port_settings *s, unsigned side)
+{
+	s->vlan_mode = side ? VLAN_NATIVE_TAGGED : VLAN_ACCESS;
+	s->tag = 10;
+}
+
+static void
+ask_loop_guard(struct bridge_settings *s)
+{
+	s->loop_guard = true;
+}
+
+static void
+ask_snooping(struct bridge_settings *s)
+{
+	s->mcast_snooping = true;
+}
+
 static const struct feature {
 	const char *name;
 	void (*ask)(struct port_settings *settings, unsigned side);
+	void (*ask_bridge)(struct bridge_settings *settings);
 } features[] = {
+	{"vlan", ask_vlan},
+	{"vlan-tag", ask_vlan_tag},
+	{"loop-guard", NULL, ask_loop_guard},
+	{"mcast-snooping", NULL, ask_snooping},
 	{"mac-lock", ask_mac_lock},
 	{"ip-lock", ask_ip_lock},
 	{"guards", ask_guards},
@@ -164,6 +197,8 @@ describe(void)
 	bridge->used = true;
 	bridge->settings.fdb_capacity = FDB_CAPACITY_DEFAULT;
 	bridge->settings.ageing_s = FDB_AGEING_DEFAULT_S;
+	if (feature && feature->ask_bridge)
+		feature->ask_bridge(&bridge->settings);
 	if (fdb_create(&bridge->fdb, FDB_CAPACITY_DEFAULT, &err))
 		DIE("%s", err.text);
 	for (unsigned i = 0; i < 2; i++) {
@@ -183,9 +218,9 @@ describe(void)
 		for (unsigned m = 0; m < 2; m++)
 			rate_meters[i][m].bytes.tokens = rate_meters[i][m].packets.tokens =
 				METER_FULL;
-		if (feature)
+		if (feature && feature->ask)
 			feature->ask(&slot->settings, i);
-		fdb_learn(bridge->fdb, fdb_make_key(mac.b, 0), i, NOW_S);
+		fdb_learn(bridge->fdb, fdb_make_key(mac.b, slot->settings.tag), i, NOW_S);
 	}
 }
 

@@ -21,6 +21,10 @@ from measure.instructions import count
 
 # Feature of bench/steps.c -> most per cent that it may cost; None = no limit.
 FEATURES = {
+    "vlan": 5,
+    "vlan-tag": None,
+    "loop-guard": None,
+    "mcast-snooping": None,
     "mac-lock": 3,
     "in-rate": 5,
     "out-rate": 5,
