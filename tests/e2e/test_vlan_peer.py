@@ -80,6 +80,7 @@ def describe(mode):
 
 
 @requires_root
+@requires(not missing(), missing())
 class VlanPeer(TestCase):
     """Port s is the source; d0 ... are destinations, which have the modes in turn."""
 
@@ -87,9 +88,6 @@ class VlanPeer(TestCase):
 
     @classmethod
     def set_up_class(cls, bench):
-        reason = missing()
-        if reason:
-            return
         cls.destinations = [f"d{number}" for number in range(cls.AT_ONCE)]
         cls.switch = bench.switch()
         cls.switch("bridge", "add", "br0")
@@ -149,8 +147,6 @@ class VlanPeer(TestCase):
                 tagged(BROADCAST, SOURCE, tags, b"frame %03d" % number, size=80))
 
     def test_all_modes(self):
-        reason = missing()
-        requires(not reason, reason)
         different, self.count = [], 0
         for first in range(0, len(MODES), self.AT_ONCE):
             modes = MODES[first:first + self.AT_ONCE]
