@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -40,6 +41,7 @@
 #define IDT_GATE     0x8e00
 
 #define KVM_VERSION 12
+#define CPUID_MAX   256
 
 /* What runs in the guest.  rdi holds the address of the data; the handler of int3 is behind it. */
 __asm__(".pushsection .rodata\n"
@@ -139,15 +141,16 @@ set_registers(int vcpu)
 static int
 set_cpuid(int kvm, int vcpu)
 {
-	static struct {
-		struct kvm_cpuid2 head;
-		struct kvm_cpuid_entry2 entries[256];
-	} list = {.head.nent = 256};
+	struct kvm_cpuid2 *list = calloc(1, sizeof(*list) + CPUID_MAX * sizeof(list->entries[0]));
+	int r = 0;
 
-	if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &list) < 0 ||
-		ioctl(vcpu, KVM_SET_CPUID2, &list) < 0)
-		return -errno;
-	return 0;
+	if (!list)
+		return -ENOMEM;
+	list->nent = CPUID_MAX;
+	if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, list) < 0 || ioctl(vcpu, KVM_SET_CPUID2, list) < 0)
+		r = -errno;
+	free(list);
+	return r;
 }
 
 static void
