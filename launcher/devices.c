@@ -178,7 +178,8 @@ make_nets(struct devices *d, const struct virtio_place *place, struct err *err)
 	int rc = 0;
 
 	for (unsigned i = 0; i < config->net_count && !rc; i++, d->net_count++)
-		rc = net_init(&d->nets[i], &config->nets[i], i, &d->machine->ram, err);
+		rc = net_init(
+			&d->nets[i], &config->nets[i], i, &d->machine->ram, &d->machine->wish, err);
 	for (unsigned i = 0; i < config->net_count && !rc; i++) {
 		rc = wait_for_back_end(d, &d->nets[i], err);
 		if (!rc)
@@ -213,14 +214,15 @@ devices_create(struct devices **out, struct machine *machine, struct err *err)
 }
 
 int
-devices_run(struct devices *d, int (*prepare)(void *arg), void *arg, struct err *err)
+devices_run(struct devices *d, int (*disk)(void *arg), int (*card)(void *arg), void *arg,
+	struct err *err)
 {
 	int rc = 0;
 
 	for (unsigned i = 0; i < d->disk_count && !rc; i++)
-		rc = blk_run(&d->disks[i], prepare, arg, err);
+		rc = blk_run(&d->disks[i], disk, arg, err);
 	for (unsigned i = 0; i < d->attached && !rc; i++)
-		rc = net_run(&d->nets[i], prepare, arg, err);
+		rc = net_run(&d->nets[i], card, arg, err);
 	return rc;
 }
 

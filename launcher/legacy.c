@@ -144,6 +144,7 @@ legacy_init(struct legacy *legacy, struct bus *bus, struct wish *wish)
 	};
 
 	*legacy = (struct legacy){.wish = wish};
+	tzset(); /* gmtime_r() would open a file, which threads may not */
 	for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
 		struct bus_range range = ranges[i];
 

@@ -62,6 +62,40 @@ processor_ended(void *arg, const char *why)
 }
 
 static int
+prepare_cpu(void *machine)
+{
+	return sandbox_enter(&((struct machine *)machine)->sandbox, SANDBOX_CPU);
+}
+
+static int
+prepare_disk(void *machine)
+{
+	return sandbox_enter(&((struct machine *)machine)->sandbox, SANDBOX_DISK);
+}
+
+static int
+prepare_card(void *machine)
+{
+	return sandbox_enter(&((struct machine *)machine)->sandbox, SANDBOX_CARD);
+}
+
+/* From here on the process can do little more than run a guest. */
+static int
+machine_confine(struct machine *m, struct err *err)
+{
+	int rc = sandbox_prepare(&m->sandbox, err);
+
+	if (!rc)
+		rc = sandbox_process(err);
+	if (!rc)
+		rc = devices_run(m->devices, prepare_disk, prepare_card, m, err);
+	if (rc)
+		return rc;
+	rc = sandbox_enter(&m->sandbox, SANDBOX_MAIN);
+	return rc ? err_set(err, rc, "filtering system calls: %s", strerror(-rc)) : 0;
+}
+
+static int
 machine_init(struct machine *m, struct err *err)
 {
 	const struct ram_options ram = {.size = m->config->memory,
@@ -83,6 +117,7 @@ machine_init(struct machine *m, struct err *err)
 		.bus = &m->bus,
 		.count = m->config->cpus,
 		.ended = processor_ended,
+		.prepare = prepare_cpu,
 		.arg = m};
 	m->serial.out = io->serial_out;
 	m->serial.interrupt = m->serial_interrupt;
@@ -100,7 +135,7 @@ machine_init(struct machine *m, struct err *err)
 	rc = machine_loop_init(m, err);
 	if (!rc)
 		rc = devices_create(&m->devices, m, err);
-	return rc ? rc : devices_run(m->devices, NULL, NULL, err);
+	return rc ? rc : machine_confine(m, err);
 }
 
 static void
@@ -114,6 +149,7 @@ machine_free(struct machine *m)
 	fd_close(&m->serial_interrupt);
 	fd_close(&m->button_interrupt);
 	fd_close(&m->serial.drained);
+	sandbox_free(&m->sandbox);
 	fd_close(&m->kernel_fd);
 	fd_close(&m->initrd_fd);
 }

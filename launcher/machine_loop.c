@@ -61,6 +61,10 @@ machine_tell(struct machine *machine)
 		.state = machine->state, .reboots = machine->reboots, .memory = machine->ram.size};
 	int fd = machine->io->control_fd;
 
+	if (machine->devices) {
+		event.links = devices_links(machine->devices);
+		event.memory = devices_memory(machine->devices);
+	}
 	if (fd >= 0 && send(fd, &event, sizeof(event), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		log_debug("%s: nobody reads the state", machine->config->name);
 }
@@ -137,6 +141,8 @@ on_wish(evutil_socket_t fd, short what, void *arg)
 		end(machine, MACHINE_SHUTDOWN);
 	else if (wishes & WISH_RESET)
 		end(machine, MACHINE_REBOOT);
+	else
+		machine_tell(machine);
 }
 
 /* ---- all of them ---- */

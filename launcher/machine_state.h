@@ -13,6 +13,7 @@
 #include "launcher/legacy.h"
 #include "launcher/machine.h"
 #include "launcher/ram.h"
+#include "launcher/sandbox.h"
 #include "launcher/serial.h"
 #include "launcher/vcpu.h"
 #include "launcher/wish.h"
@@ -31,6 +32,7 @@ struct machine {
 	struct legacy legacy;
 	struct serial serial;
 	struct devices *devices;
+	struct sandbox sandbox;
 	int serial_interrupt, button_interrupt; /* eventfds */
 	int kernel_fd, initrd_fd;
 

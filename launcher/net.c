@@ -45,7 +45,7 @@ watch_folder(struct net *net)
 
 int
 net_init(struct net *net, const struct vm_net *settings, unsigned index, struct ram *ram,
-	struct err *err)
+	struct wish *wish, struct err *err)
 {
 	const struct frontend_options options = {.path = settings->socket,
 		.listen = settings->listen,
@@ -63,8 +63,11 @@ net_init(struct net *net, const struct vm_net *settings, unsigned index, struct 
 		.memory = ram->shared};
 	int rc;
 
-	*net = (struct net){
-		.settings = settings, .wake = -1, .watch = -1, .device.config_call = -1};
+	*net = (struct net){.settings = settings,
+		.wish = wish,
+		.wake = -1,
+		.watch = -1,
+		.device.config_call = -1};
 	pthread_mutex_init(&net->lock, NULL);
 	snprintf(net->name, sizeof(net->name), "card %u", index);
 	net->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -125,6 +128,7 @@ set_link(struct net *net, bool up, bool announce)
 	if (net->running)
 		virtio_device_changed(&net->device);
 	pthread_mutex_unlock(&net->device.bus->lock);
+	wish_raise(net->wish, WISH_TELL);
 }
 
 static void

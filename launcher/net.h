@@ -32,6 +32,7 @@ struct net {
 	struct net_config config; /* guarded by the bus's lock */
 	char name[16];
 	const struct vm_net *settings;
+	struct wish *wish; /* told of the link */
 	struct frontend *frontend;
 	int wake, watch; /* eventfd; inotify on the socket's folder, -1 = none */
 	bool threaded;
@@ -49,7 +50,7 @@ struct net {
 };
 
 int net_init(struct net *net, const struct vm_net *settings, unsigned index, struct ram *ram,
-	struct err *err);
+	struct wish *wish, struct err *err);
 /*
  * One attempt to find the back end and to agree with it on features: 0, -EAGAIN when nobody is there
  * yet, or an error with a text.  net->watch is readable when it is worth another attempt.

@@ -160,8 +160,10 @@ vcpu_main(void *arg)
 	snprintf(name, sizeof(name), "cpu%u", vcpu->number);
 	pthread_setname_np(pthread_self(), name);
 	running = vcpu->run;
-	if (all->prepare && all->prepare(all->arg))
+	if (all->prepare && all->prepare(all->arg)) {
+		all->ended(all->arg, "system calls of a processor cannot be filtered");
 		alive = false;
+	}
 	while (obey(all, vcpu)) {
 		if (!alive) { /* waits to be stopped */
 			pthread_mutex_lock(&all->lock);

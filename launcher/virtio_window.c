@@ -110,7 +110,7 @@ read_queue(struct virtio_device *d, uint64_t offset, unsigned length)
 		memcpy(image + 16, &queue->driver, 8);
 		memcpy(image + 24, &queue->device, 8);
 	}
-	memcpy(&value, image + offset - COMMON_QUEUE_SIZE, length);
+	memcpy(&value, image + (offset - COMMON_QUEUE_SIZE), length);
 	return value;
 }
 

@@ -31,7 +31,7 @@ struct vm_disk {
 	int fd; /* opened O_RDWR, or O_RDONLY when readonly */
 	bool readonly;
 	bool direct;     /* O_DIRECT: past the host's page cache */
-	char serial[20]; /* what the guest reads as the disk's serial number; "" = the VM's name */
+	char serial[20]; /* what the guest reads as the disk's serial number */
 };
 
 /* A network card: the front end of a vhost-user connection. */
@@ -52,7 +52,6 @@ struct vm_config {
 	bool hugepages;  /* 2 MiB pages from the host's pool */
 	bool thp;        /* ask for transparent huge pages */
 	bool prefault;   /* take all memory before the guest starts */
-	bool split_irqchip;
 
 	char kernel[VM_PATH_SIZE], initrd[VM_PATH_SIZE]; /* initrd "" = none */
 	int kernel_fd, initrd_fd;

@@ -17,6 +17,7 @@ enum {
 	WISH_SHUTDOWN = 1 << 0,
 	WISH_RESET = 1 << 1,
 	WISH_CRASH = 1 << 2,
+	WISH_TELL = 1 << 3, /* the machine's state is worth telling */
 };
 
 struct wish {

@@ -10,6 +10,7 @@ import unittest
 from harness import accel, guest_image
 from harness.cleanup import Cleanup
 from harness.guest import Guest
+from harness.machine import Machine
 from harness.process import tail
 from harness.switch import Switch
 from harness.vm import Vm
@@ -58,6 +59,12 @@ class Bench:
         vm = Vm(name, self.folder, guest_image.build(), **options)
         self.cleanup.add(vm.stop)
         return vm
+
+    def machine(self, name, **options):
+        """A guest on our own monitor that is not started yet."""
+        machine = Machine(name, self.folder, guest_image.build(), **options)
+        self.cleanup.add(machine.stop)
+        return machine
 
     def logs(self):
         """The last words of everything that ran here."""

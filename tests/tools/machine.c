@@ -3,25 +3,21 @@
  * machine: the virtual machine monitor by itself, for tests: machine_run() with what the words say.
  *
  *	machine kernel=FILE [initrd=FILE] [append=TEXT] [cpus=N] [memory=MIB] [disk=FILE[,ro]]...
- *		[net=SOCKET,MAC[,QUEUES]]... [console=FILE] [no-reboot]
+ *		[net=SOCKET,MAC[,QUEUES]]... [console=FILE] [control=FD] [no-reboot]
  *
  * The serial port is standard input and output; console=FILE is a named pipe or terminal for
- * virtio-console, console=4 is descriptor 4. Descriptor 3, where it is a socket, is the control
- * socket. The exit code is that of machine_run().
+ * virtio-console, console=4 is descriptor 4; control=3 is the control socket. The exit code is that
+ * of machine_run().
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "launcher/machine.h"
 #include "lib/log.h"
 #include "lib/parse.h"
-
-#define CONTROL 3
 
 static _Noreturn void
 usage(const char *word)
@@ -112,7 +108,9 @@ take(struct vm_config *config, struct machine_io *io, char *word)
 							   : open(value, O_RDWR | O_NOCTTY);
 		if (io->console_in < 0)
 			usage(word);
-	} else if (!strcmp(word, "no-reboot"))
+	} else if (!strncmp(word, "control=", 8))
+		io->control_fd = (int)number(value);
+	else if (!strcmp(word, "no-reboot"))
 		config->no_reboot = true;
 	else if (!strcmp(word, "hugepages"))
 		config->hugepages = true;
@@ -130,12 +128,9 @@ main(int argc, char **argv)
 		.control_fd = -1};
 	struct vm_config config;
 	struct err err = {0};
-	struct stat st;
 	int end;
 
 	log_start("machine", LOG_LEVEL_DEBUG);
-	if (!fstat(CONTROL, &st) && S_ISSOCK(st.st_mode))
-		io.control_fd = CONTROL;
 	vm_config_init(&config);
 	text(config.name, sizeof(config.name), "test");
 	for (int i = 1; i < argc; i++)
