@@ -20,7 +20,7 @@ class OwnMonitor(TestCase):
         cls.outer = Nested("outer", bench.folder, nested_image.build(), memory=2048, cpus=2)
         bench.cleanup.add(cls.outer.stop)
         cls.outer.start()
-        cls.outer.wait_boot(120)
+        cls.outer.wait_boot(BOOT_SECONDS)
         cls.outer.sh(f"mkdir -p /run/patchbay; (setsid {DAEMON} >/run/patchbayd.log 2>&1 &)")
         wait_until(lambda: cls.outer.sh(f"{CLIENT} bridge add br0", check=False)[0] == 0, 60,
                    "patchbayd in the outer machine", pause=0.5)
