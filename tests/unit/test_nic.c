@@ -287,8 +287,10 @@ test_an_interface_in_use_needs_force(void **state)
 
 	put(f, "bus/pci/devices/" CARD "/net/lo", NULL);
 	assert_int_equal(nic_find(&f->host, CARD, &nic, &err), 0);
-	if (!nic.interfaces[0].up)
+	if (!nic.interfaces[0].up) {
+		print_message("skipped: the loopback interface is down\n");
 		skip();
+	}
 	refuses(nic_bind(&f->host, CARD, false, &err), -EBUSY, &err, "--force");
 	assert_non_null(strstr(err.text, "127.0.0.1"));
 	assert_int_equal(f->writes, 0);
