@@ -49,15 +49,21 @@ set_cpuid(const struct kvm *kvm, int fd, unsigned number, unsigned count)
 static int
 set_msrs(int fd)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entries[2];
-	} msrs = {.head.nmsrs = 2,
-		.entries = {{.index = MSR_MTRR_DEFAULT, .data = MTRR_ENABLE_WRITEBACK},
-			{.index = MSR_MISC_ENABLE, .data = MISC_FAST_STRING}}};
+	static const struct kvm_msr_entry entries[] = {
+		{.index = MSR_MTRR_DEFAULT, .data = MTRR_ENABLE_WRITEBACK},
+		{.index = MSR_MISC_ENABLE, .data = MISC_FAST_STRING},
+	};
+	struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + sizeof(entries));
+	int rc;
 
+	if (!msrs)
+		return -ENOMEM;
+	msrs->nmsrs = sizeof(entries) / sizeof(entries[0]);
+	memcpy(msrs->entries, entries, sizeof(entries));
 	/* How many were set; AMD has no MSR_MISC_ENABLE. */
-	return ioctl(fd, KVM_SET_MSRS, &msrs) < 0 ? -errno : 0;
+	rc = ioctl(fd, KVM_SET_MSRS, msrs) < 0 ? -errno : 0;
+	free(msrs);
+	return rc;
 }
 
 static struct kvm_segment
