@@ -53,8 +53,11 @@ worker_wake(struct worker *w)
 void
 worker_learn(struct worker *w, fdb_key key, unsigned port, uint32_t generation)
 {
-	/* The generation says the port, too: an index that is taken again is another one's. */
-	uint64_t mark = key ^ (uint64_t)generation << 32;
+	/*
+	 * The generation says the port, too: an index that is taken again is another one's.  It is
+	 * spread, since addresses of a row of ports often count like their generations.
+	 */
+	uint64_t mark = key ^ generation * UINT64_C(0xbf58476d1ce4e5b9);
 	unsigned slot = (unsigned)((mark * UINT64_C(0x9e3779b97f4a7c15)) >> 56) % WORKER_RECENT;
 	struct worker_event event = {.key = key,
 		.port = (uint16_t)port,
