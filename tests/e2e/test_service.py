@@ -24,7 +24,9 @@ class Notify(TestCase):
         listener = self.listen()
         switch = self.bench.switch(
             env=dict(os.environ, NOTIFY_SOCKET=str(self.bench.folder / "notify")))
-        self.assertEqual(listener.recv(100), b"READY=1")
+        words = listener.recv(100).split(b"\n")
+        self.assertEqual(words[0], b"READY=1")
+        self.assertTrue(words[1].startswith(b"MAINPID="))
         switch("bridge", "show")
         switch.stop()
         self.assertEqual(listener.recv(100), b"STOPPING=1")
