@@ -272,7 +272,7 @@ static const struct param bench_run_params[] = {
 		"measure latency too, at this per cent of the maximum", false, false},
 	{"seconds", VALUE_STRING, 0, 31, NULL, "time of each measurement; not given: 3", false, false},
 	{"in_flight", VALUE_U32, 1, 16384, NULL,
-		"frames of each guest on the way; not given: as many as fill half a ring", false, false},
+		"frames of each guest on the way; not given: 7/16 of a ring", false, false},
 	{"burst", VALUE_U32, 1, 64, NULL, "most frames per turn of a guest; not given: 32", false, false},
 	{"verify", VALUE_ENUM, 0, 0, "sample full",
 		"compare headers and samples of each frame, or every byte; not given: sample", false, false},

@@ -35,7 +35,8 @@ plan_buffers(struct guest *g, const struct guest_options *o, struct err *err)
 			"let buffers be merged (mergeable=yes, when the switch offers it)",
 			o->frame_max - VIRTIO_NET_HDR_LEN, p->size, o->frame_max);
 	g->chain = (o->frame_max + p->size - 1) / p->size;
-	g->frames = o->frames ? o->frames : o->ring_size / 2 / g->chain;
+	/* Buffers that are done with and not yet looked at take room, too. */
+	g->frames = o->frames ? o->frames : (o->ring_size / 2 - o->ring_size / 16) / g->chain;
 	/* An odd number of cache lines: else all buffers would share a few sets of the caches. */
 	lines = round_up(p->size, LINE) / LINE;
 	p->stride = (lines | 1) * LINE;

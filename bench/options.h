@@ -48,7 +48,7 @@ struct bench_options {
 	double resolution; /* of the search: share of the rate */
 	unsigned latency;  /* per cent of the maximum at which latency is measured; 0 = not */
 	double seconds;
-	unsigned in_flight; /* frames of a guest on the way; 0 = half a ring */
+	unsigned in_flight; /* frames of a guest on the way; 0 = 7/16 of a ring */
 	unsigned burst;
 	bool verify_full;
 

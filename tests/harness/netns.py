@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from harness.process import run
+from harness.wait import wait_until
 
 # Sends or takes a file's worth of bytes by TCP; the receiver prints what it got.
 SEND = """
@@ -71,7 +72,9 @@ class Netns:
         return hashlib.sha256(random.Random(seed).randbytes(size)).hexdigest()
 
     def ping(self, address, size=56, count=3):
-        """No packet is lost, none is cut into fragments."""
+        """No packet is lost, none is cut into fragments; the first may go before the path is up."""
+        wait_until(lambda: self("ping", "-c", "1", "-W", "1", address, check=False).find(
+            " 0% packet loss") >= 0, 15, f"answer from {address} to {self.name}")
         output = self("ping", "-c", count, "-i", "0.05", "-W", "5", "-M", "do", "-s", size, address,
                       check=False)
         if " 0% packet loss" not in output:
