@@ -3,10 +3,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "control/config_file.h"
+#include "lib/file.h"
 
 /* Those from FDB on are lists, the ones before it mappings of names. */
 enum { BRIDGES, PORTS, FDB, FILTERS, NOUN_SECTIONS, SETS = NOUN_SECTIONS, SECTION_COUNT };
@@ -319,33 +319,12 @@ config_read(struct config_file *file, const char *source, const char *text, size
 static int
 read_file(const char *path, char **text, size_t *size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc = 0;
-	struct stat st;
-	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc;
 
-	*text = NULL;
-	*size = 0;
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		rc = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-	else if (st.st_size > (off_t)CONFIG_TEXT_MAX)
-		rc = -EFBIG;
-	else if (!(*text = malloc((size_t)st.st_size + 1)))
-		rc = -ENOMEM;
-	while (rc == 0 && *size < (size_t)st.st_size) {
-		n = read(fd, *text + *size, (size_t)st.st_size - *size);
-		if (n < 0)
-			rc = -errno;
-		if (n <= 0)
-			break;
-		*size += (size_t)n;
-	}
+	rc = file_read(fd, CONFIG_TEXT_MAX, text, size);
 	close(fd);
-	if (rc < 0) {
-		free(*text);
-		*text = NULL;
-	}
 	return rc;
 }
 

@@ -23,6 +23,7 @@
 #include "control/tables.h"
 #include "lib/clock.h"
 #include "lib/fd.h"
+#include "lib/file.h"
 #include "lib/log.h"
 
 struct giver {
@@ -75,7 +76,7 @@ send_config(struct giver *g)
 	int fd = memfd_create("patchbay-config", MFD_CLOEXEC), rc = -ENOMEM;
 
 	if (text && fd >= 0)
-		rc = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -ENOSPC;
+		rc = file_write(fd, text, strlen(text));
 	if (!rc)
 		rc = send_file(g->peer, TAKEOVER_CONFIG, fd);
 	fd_close(&fd);

@@ -13,6 +13,7 @@
 #include "control/saver.h"
 #include "control/tables.h"
 #include "lib/fd.h"
+#include "lib/file.h"
 #include "lib/log.h"
 
 #define DIRECTORY_MODE 0700
@@ -105,22 +106,6 @@ saver_close(struct saver *saver)
 
 /* ---- files ---- */
 
-static int
-write_text(int fd, const char *text, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, text, size);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			text += n;
-			size -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 /* Another name beside the file; what is there is a leftover. */
 static int
 open_beside(struct saver *s)
@@ -159,23 +144,19 @@ replace(struct saver *s, const char *name, const char *text)
 	int fd = open_beside(s);
 
 	return fd < 0 ? fd
-		      : rename_beside(s, fd, write_text(fd, text, strlen(text)), name, NULL, true);
+		      : rename_beside(s, fd, file_write(fd, text, strlen(text)), name, NULL, true);
 }
 
-/* The text of a file, NULL when there is none or it is too long. */
+/* The text of a file, NULL when it cannot be read. */
 static char *
 read_text(int dir, const char *name)
 {
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	struct stat st;
 	char *text = NULL;
+	size_t size;
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size <= CONFIG_TEXT_MAX)
-		text = calloc(1, (size_t)st.st_size + 1);
-	if (text && read(fd, text, (size_t)st.st_size) != st.st_size) {
-		free(text);
-		text = NULL;
-	}
+	if (fd >= 0)
+		file_read(fd, CONFIG_TEXT_MAX, &text, &size);
 	fd_close(&fd);
 	return text;
 }
@@ -243,7 +224,7 @@ saver_save_config(struct saver *saver, const struct model *running)
 
 	if (fd >= 0)
 		rc = rename_beside(
-			saver, fd, write_text(fd, text, strlen(text)), NETWORK, PREVIOUS, true);
+			saver, fd, file_write(fd, text, strlen(text)), NETWORK, PREVIOUS, true);
 	saver->stale = rc != 0;
 	report(saver, "what runs", rc);
 	free(text);

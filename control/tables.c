@@ -11,6 +11,7 @@
 
 #include "control/counters.h"
 #include "control/tables.h"
+#include "lib/file.h"
 
 #define VERSION 1
 #define BATCH   4096 /* records written and read at once */
@@ -24,24 +25,6 @@ struct record {
 _Static_assert(sizeof(struct record) == 16, "as the file has it");
 
 /* ---- write ---- */
-
-static int
-write_whole(int fd, const void *bytes, size_t size)
-{
-	const char *at = bytes;
-
-	while (size) {
-		ssize_t n = write(fd, at, size);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			at += n;
-			size -= (size_t)n;
-		}
-	}
-	return 0;
-}
 
 static json_int_t
 count_entries(const struct live *live)
@@ -98,7 +81,7 @@ static void
 writer_flush(struct writer *w)
 {
 	if (!w->rc)
-		w->rc = write_whole(w->fd, w->records, w->count * sizeof(w->records[0]));
+		w->rc = file_write(w->fd, w->records, w->count * sizeof(w->records[0]));
 	w->count = 0;
 }
 
@@ -134,9 +117,9 @@ tables_write(int fd, const struct live *live)
 	if (text && w) {
 		w->fd = fd;
 		w->left = json_integer_value(json_object_get(head, "entries"));
-		w->rc = write_whole(fd, text, strlen(text));
+		w->rc = file_write(fd, text, strlen(text));
 		if (!w->rc)
-			w->rc = write_whole(fd, "\n", 1);
+			w->rc = file_write(fd, "\n", 1);
 		for (unsigned b = 0; b < BRIDGE_MAX; b++) {
 			w->bridge = (uint16_t)b;
 			if (live->bridges[b].name[0])

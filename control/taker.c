@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -19,6 +17,7 @@
 #include "control/taker.h"
 #include "lib/clock.h"
 #include "lib/fd.h"
+#include "lib/file.h"
 #include "lib/log.h"
 
 #define ANSWER_MS  2000
@@ -124,24 +123,6 @@ taker_close(struct taker *taker)
 /* ---- what runs there ---- */
 
 static int
-file_text(int fd, char **text, size_t *size, struct err *err)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) || st.st_size > CONFIG_TEXT_MAX)
-		return err_set(err, -EPROTO, "the other daemon's configuration cannot be read");
-	*size = (size_t)st.st_size;
-	*text = malloc(*size + 1);
-	if (!*text)
-		return err_set(err, -ENOMEM, "out of memory");
-	if (pread(fd, *text, *size, 0) != (ssize_t)*size) {
-		free(*text);
-		return err_set(err, -EPROTO, "the other daemon's configuration is cut off");
-	}
-	return 0;
-}
-
-static int
 receive_config(struct taker *t, struct config_file *file, struct err *err)
 {
 	struct takeover_record record;
@@ -151,11 +132,13 @@ receive_config(struct taker *t, struct config_file *file, struct err *err)
 
 	if (rc)
 		return rc;
-	rc = record.item.fd_count == 1 ? file_text(record.item.fds[0], &text, &size, err)
-				       : err_set(err, -EPROTO, "a configuration without a file");
+	rc = record.item.fd_count == 1
+		     ? file_read(record.item.fds[0], CONFIG_TEXT_MAX, &text, &size)
+		     : -EPROTO;
 	takeover_record_close(&record);
 	if (rc)
-		return rc;
+		return err_set(err, rc, "the other daemon's configuration cannot be read: %s",
+			strerror(-rc));
 	rc = config_read(file, "the running configuration", text, size, err);
 	free(text);
 	return rc;
