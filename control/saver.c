@@ -117,8 +117,8 @@ open_beside(struct saver *s)
 }
 
 /*
- * Puts the new file in its place, and what is there in that of `previous` (NULL = away); `sync`: when
- * it is whole on the disk.
+ * Puts the new file in its place; what was there is `previous` from then on (NULL = away).  `sync`:
+ * when it is whole on the disk.
  */
 static int
 rename_beside(struct saver *s, int fd, int rc, const char *name, const char *previous, bool sync)
@@ -126,9 +126,12 @@ rename_beside(struct saver *s, int fd, int rc, const char *name, const char *pre
 	if (!rc && sync && fsync(fd) < 0)
 		rc = -errno;
 	fd_close(&fd);
-	/* Until the second rename the previous one is all there is, and it is found. */
-	if (!rc && previous && renameat(s->dir, name, s->dir, previous) < 0 && errno != ENOENT)
-		rc = -errno;
+	/* At every moment there is a file; that the one before is kept, too, is a convenience. */
+	if (!rc && previous) {
+		unlinkat(s->dir, previous, 0);
+		if (linkat(s->dir, name, s->dir, previous, 0) < 0)
+			log_debug("state: %s is not kept: %s", previous, strerror(errno));
+	}
 	if (!rc && renameat(s->dir, ".new", s->dir, name) < 0)
 		rc = -errno;
 	if (rc)
