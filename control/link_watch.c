@@ -9,12 +9,13 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <libmnl/libmnl.h>
 
 #include "control/link_watch.h"
+#include "control/rtnl.h"
 #include "lib/log.h"
 
-#define MESSAGES_MAX 64    /* read in one go; the loop comes back for more */
-#define MESSAGE_SIZE 32768 /* what the kernel sends at once at most */
+#define MESSAGES_MAX 64 /* read in one go; the loop comes back for more */
 
 struct link_watch {
 	struct link_watch *next;
@@ -32,53 +33,47 @@ static struct {
 	int fd;
 } monitor = {.fd = -1};
 
-/* ---- one question, one answer ---- */
+/* ---- what the kernel tells ---- */
 
-struct link_request {
-	struct nlmsghdr head;
-	struct ifinfomsg info;
-	struct rtattr name;
-	char text[IF_NAMESIZE];
-};
-
+/* What does not fit is cut; attributes from the kernel end with NUL. */
 static void
-copy_text(char *to, size_t size, const struct rtattr *from)
+copy_text(char *to, size_t size, const struct nlattr *from)
 {
-	snprintf(to, size, "%.*s", (int)RTA_PAYLOAD(from), (const char *)RTA_DATA(from));
+	snprintf(to, size, "%.*s", (int)mnl_attr_get_payload_len(from), mnl_attr_get_str(from));
 }
 
 static void
-read_kind(const struct rtattr *info, struct link_state *state)
+read_kind(const struct nlattr *info, struct link_state *state)
 {
-	int len = (int)RTA_PAYLOAD(info);
+	const struct nlattr *a;
 
-	for (const struct rtattr *a = RTA_DATA(info); RTA_OK(a, len); a = RTA_NEXT(a, len))
-		if (a->rta_type == IFLA_INFO_KIND)
-			copy_text(state->kind, sizeof(state->kind), a);
+	mnl_attr_for_each_nested(a, info) if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
+		copy_text(state->kind, sizeof(state->kind), a);
 }
 
 static void
 read_link(const struct nlmsghdr *message, struct link_state *state)
 {
-	const struct ifinfomsg *info = NLMSG_DATA(message);
-	int len = (int)(message->nlmsg_len - NLMSG_LENGTH(sizeof(*info)));
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
+	const struct nlattr *a;
 
 	/* States are compared as a whole, with what lies between the members. */
 	memset(state, 0, sizeof(*state));
 	state->ifindex = info->ifi_index;
 	state->up = info->ifi_flags & IFF_UP;
 	state->running = state->up && info->ifi_flags & IFF_RUNNING;
-	for (const struct rtattr *a = IFLA_RTA(info); RTA_OK(a, len); a = RTA_NEXT(a, len)) {
-		switch (a->rta_type) {
+	mnl_attr_for_each(a, message, sizeof(*info))
+	{
+		switch (mnl_attr_get_type(a)) {
 		case IFLA_MTU:
-			memcpy(&state->mtu, RTA_DATA(a), sizeof(state->mtu));
+			state->mtu = mnl_attr_get_u32(a);
 			break;
 		case IFLA_ADDRESS:
-			if (RTA_PAYLOAD(a) == sizeof(state->mac))
-				memcpy(&state->mac, RTA_DATA(a), sizeof(state->mac));
+			if (mnl_attr_get_payload_len(a) == sizeof(state->mac))
+				memcpy(&state->mac, mnl_attr_get_payload(a), sizeof(state->mac));
 			break;
 		case IFLA_NUM_RX_QUEUES:
-			memcpy(&state->rx_queues, RTA_DATA(a), sizeof(state->rx_queues));
+			state->rx_queues = mnl_attr_get_u32(a);
 			break;
 		case IFLA_LINKINFO:
 			read_kind(a, state);
@@ -89,39 +84,15 @@ read_link(const struct nlmsghdr *message, struct link_state *state)
 	}
 }
 
-static int
-ask(int fd, const char *name, void *answer, size_t size)
-{
-	struct link_request request = {
-		.head = {.nlmsg_len = sizeof(request),
-			.nlmsg_type = RTM_GETLINK,
-			.nlmsg_flags = NLM_F_REQUEST},
-		.name = {.rta_len = RTA_LENGTH(sizeof(request.text)), .rta_type = IFLA_IFNAME},
-	};
-	const struct nlmsghdr *head = answer;
-	ssize_t n;
-
-	snprintf(request.text, sizeof(request.text), "%s", name);
-	if (send(fd, &request, sizeof(request), 0) < 0)
-		return -errno;
-	n = recv(fd, answer, size, 0);
-	if (n < 0)
-		return -errno;
-	if (!NLMSG_OK(head, (size_t)n))
-		return -EBADMSG;
-	if (head->nlmsg_type == NLMSG_ERROR)
-		return ((const struct nlmsgerr *)NLMSG_DATA(head))->error;
-	return head->nlmsg_type == RTM_NEWLINK ? 0 : -EBADMSG;
-}
-
 int
 link_read(const char *name, struct link_state *state, struct err *err)
 {
-	uint64_t answer[MESSAGE_SIZE / sizeof(uint64_t)];
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), rc;
+	uint64_t answer[RTNL_ANSWER_SIZE / sizeof(uint64_t)];
+	int fd, rc = rtnl_open(-1, &fd);
 
 	memset(state, 0, sizeof(*state));
-	rc = fd < 0 ? -errno : ask(fd, name, answer, sizeof(answer));
+	if (rc == 0)
+		rc = rtnl_link_get(fd, name, answer, sizeof(answer));
 	if (fd >= 0)
 		close(fd);
 	if (rc == -ENODEV)
@@ -152,18 +123,18 @@ touch_all(void)
 }
 
 static void
-read_messages(const struct nlmsghdr *message, size_t left)
+read_messages(const struct nlmsghdr *message, int left)
 {
-	for (; NLMSG_OK(message, left); message = NLMSG_NEXT(message, left)) {
-		const struct ifinfomsg *info = NLMSG_DATA(message);
-		int len = (int)(message->nlmsg_len - NLMSG_LENGTH(sizeof(*info)));
+	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
+		const struct nlattr *a;
 		char name[IF_NAMESIZE] = "";
 
 		if (message->nlmsg_type != RTM_NEWLINK && message->nlmsg_type != RTM_DELLINK)
 			continue;
-		for (const struct rtattr *a = IFLA_RTA(info); RTA_OK(a, len); a = RTA_NEXT(a, len))
-			if (a->rta_type == IFLA_IFNAME)
-				copy_text(name, sizeof(name), a);
+		mnl_attr_for_each(
+			a, message, sizeof(*info)) if (mnl_attr_get_type(a) == IFLA_IFNAME)
+			copy_text(name, sizeof(name), a);
 		touch(info->ifi_index, name);
 	}
 }
@@ -196,7 +167,7 @@ tell(void)
 static void
 handle_messages(evutil_socket_t fd, short what, void *arg)
 {
-	uint64_t messages[MESSAGE_SIZE / sizeof(uint64_t)];
+	uint64_t messages[RTNL_ANSWER_SIZE / sizeof(uint64_t)];
 
 	(void)what;
 	(void)arg;
@@ -204,7 +175,7 @@ handle_messages(evutil_socket_t fd, short what, void *arg)
 		ssize_t n = recv(fd, messages, sizeof(messages), MSG_DONTWAIT);
 
 		if (n > 0) {
-			read_messages((const struct nlmsghdr *)messages, (size_t)n);
+			read_messages((const struct nlmsghdr *)messages, (int)n);
 			continue;
 		}
 		if (n < 0 && errno == ENOBUFS)

@@ -14,12 +14,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <libmnl/libmnl.h>
+
 #include "control/rtnl.h"
 #include "lib/parse.h"
 
 #define NETNS_DIR    "/run/netns"
 #define REQUEST_SIZE 1024
-#define ANSWER_SIZE  32768
 
 /* ---- texts ---- */
 
@@ -113,133 +114,112 @@ rtnl_open(int netns, int *fd)
 
 /* ---- requests ---- */
 
+/* What is put is small, and known when this was written: it fits. */
 struct request {
-	struct nlmsghdr head;
+	struct nlmsghdr *head;
 	union {
-		struct ifinfomsg link;
-		struct ifaddrmsg address;
-		uint8_t bytes[REQUEST_SIZE];
+		struct ifinfomsg *link;
+		struct ifaddrmsg *address;
+		void *body;
 	};
+	uint64_t bytes[REQUEST_SIZE / sizeof(uint64_t)];
 };
 
 static void
 request_begin(struct request *q, int type, int flags, size_t body)
 {
-	memset(q, 0, sizeof(*q));
-	q->head.nlmsg_len = (uint32_t)NLMSG_LENGTH(body);
-	q->head.nlmsg_type = (uint16_t)type;
-	q->head.nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags);
+	q->head = mnl_nlmsg_put_header(q->bytes);
+	q->head->nlmsg_type = (uint16_t)type;
+	q->head->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+	q->body = mnl_nlmsg_put_extra_header(q->head, body);
 }
 
-/* What is put is small, and known when this was written: it fits. */
-static struct rtattr *
-put(struct request *q, int type, const void *data, size_t size)
+/* Sends it and receives what the kernel says: an acknowledgement, an error, a link. */
+static int
+ask(int fd, const struct nlmsghdr *question, void *answer, size_t size)
 {
-	struct rtattr *a = (struct rtattr *)((uint8_t *)q + NLMSG_ALIGN(q->head.nlmsg_len));
+	const struct nlmsghdr *head = answer;
+	ssize_t n;
 
-	a->rta_type = (uint16_t)type;
-	a->rta_len = (uint16_t)RTA_LENGTH(size);
-	if (size)
-		memcpy(RTA_DATA(a), data, size);
-	q->head.nlmsg_len = (uint32_t)(NLMSG_ALIGN(q->head.nlmsg_len) + RTA_ALIGN(a->rta_len));
-	return a;
+	if (send(fd, question, question->nlmsg_len, 0) < 0)
+		return -errno;
+	n = recv(fd, answer, size, 0);
+	if (n < 0)
+		return -errno;
+	if (!mnl_nlmsg_ok(head, (int)n))
+		return -EBADMSG;
+	if (head->nlmsg_type == NLMSG_ERROR)
+		return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(head))->error;
+	return head->nlmsg_type == RTM_NEWLINK ? 0 : -EBADMSG;
 }
 
-static void
-put_text(struct request *q, int type, const char *text)
-{
-	put(q, type, text, strlen(text) + 1);
-}
-
-static void
-put_u32(struct request *q, int type, uint32_t value)
-{
-	put(q, type, &value, sizeof(value));
-}
-
-static void
-nest_end(const struct request *q, struct rtattr *nest)
-{
-	nest->rta_len = (uint16_t)((const uint8_t *)q + q->head.nlmsg_len - (uint8_t *)nest);
-}
-
-/* Sends it and returns what the kernel says: 0, a negative errno, or the number of a link. */
+/* Has it done: 0, or a negative errno. */
 static int
 perform(int fd, struct request *q)
 {
-	uint64_t answer[ANSWER_SIZE / sizeof(uint64_t)];
-	const struct nlmsghdr *head = (const struct nlmsghdr *)answer;
-	ssize_t n;
+	uint64_t answer[RTNL_ANSWER_SIZE / sizeof(uint64_t)];
 
-	if (send(fd, q, q->head.nlmsg_len, 0) < 0)
-		return -errno;
-	n = recv(fd, answer, sizeof(answer), 0);
-	if (n < 0)
-		return -errno;
-	if (!NLMSG_OK(head, (size_t)n))
-		return -EBADMSG;
-	if (head->nlmsg_type == NLMSG_ERROR)
-		return ((const struct nlmsgerr *)NLMSG_DATA(head))->error;
-	if (head->nlmsg_type == RTM_NEWLINK)
-		return ((const struct ifinfomsg *)NLMSG_DATA(head))->ifi_index;
-	return -EBADMSG;
+	q->head->nlmsg_flags |= NLM_F_ACK;
+	return ask(fd, q->head, answer, sizeof(answer));
 }
 
 /* Nothing but the switch is to speak through our end: no IPv6 address, no ARP.  Then up. */
 static int
 quiet_up(int fd, int ifindex, const char *alias)
 {
-	uint8_t mode = IN6_ADDR_GEN_MODE_NONE;
-	struct rtattr *spec, *six;
+	struct nlattr *spec, *six;
 	struct request q;
 	int r;
 
-	request_begin(&q, RTM_SETLINK, 0, sizeof(q.link));
-	q.link.ifi_index = ifindex;
-	spec = put(&q, IFLA_AF_SPEC, NULL, 0);
-	six = put(&q, AF_INET6, NULL, 0);
-	put(&q, IFLA_INET6_ADDR_GEN_MODE, &mode, sizeof(mode));
-	nest_end(&q, six);
-	nest_end(&q, spec);
+	request_begin(&q, RTM_SETLINK, 0, sizeof(*q.link));
+	q.link->ifi_index = ifindex;
+	spec = mnl_attr_nest_start(q.head, IFLA_AF_SPEC);
+	six = mnl_attr_nest_start(q.head, AF_INET6);
+	mnl_attr_put_u8(q.head, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	mnl_attr_nest_end(q.head, six);
+	mnl_attr_nest_end(q.head, spec);
 	r = perform(fd, &q);
 	/* A host without IPv6. */
 	if (r < 0 && r != -EAFNOSUPPORT && r != -EOPNOTSUPP)
 		return r;
-	request_begin(&q, RTM_SETLINK, 0, sizeof(q.link));
-	q.link.ifi_index = ifindex;
-	q.link.ifi_flags = IFF_UP | IFF_NOARP;
-	q.link.ifi_change = IFF_UP | IFF_NOARP;
-	put_text(&q, IFLA_IFALIAS, alias);
+	request_begin(&q, RTM_SETLINK, 0, sizeof(*q.link));
+	q.link->ifi_index = ifindex;
+	q.link->ifi_flags = IFF_UP | IFF_NOARP;
+	q.link->ifi_change = IFF_UP | IFF_NOARP;
+	mnl_attr_put_strz(q.head, IFLA_IFALIAS, alias);
 	return perform(fd, &q);
+}
+
+static void
+put_end(struct nlmsghdr *head, const char *name, const struct rtnl_veth *veth)
+{
+	mnl_attr_put_strz(head, IFLA_IFNAME, name);
+	mnl_attr_put_u32(head, IFLA_MTU, veth->mtu);
+	mnl_attr_put_u32(head, IFLA_NUM_TX_QUEUES, veth->queues);
+	mnl_attr_put_u32(head, IFLA_NUM_RX_QUEUES, veth->queues);
 }
 
 int
 rtnl_veth_add(int fd, const struct rtnl_veth *veth)
 {
-	struct ifinfomsg peer = {0};
-	struct rtattr *info, *data, *end;
+	struct nlattr *info, *data, *end;
 	struct request q;
 	int ifindex, r;
 
-	request_begin(&q, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(q.link));
-	put_text(&q, IFLA_IFNAME, veth->name);
-	put_u32(&q, IFLA_MTU, veth->mtu);
-	put_u32(&q, IFLA_NUM_TX_QUEUES, veth->queues);
-	put_u32(&q, IFLA_NUM_RX_QUEUES, veth->queues);
-	info = put(&q, IFLA_LINKINFO, NULL, 0);
-	put_text(&q, IFLA_INFO_KIND, "veth");
-	data = put(&q, IFLA_INFO_DATA, NULL, 0);
-	end = put(&q, VETH_INFO_PEER, &peer, sizeof(peer));
-	put_text(&q, IFLA_IFNAME, veth->peer);
-	put_u32(&q, IFLA_MTU, veth->mtu);
-	put_u32(&q, IFLA_NUM_TX_QUEUES, veth->queues);
-	put_u32(&q, IFLA_NUM_RX_QUEUES, veth->queues);
+	request_begin(&q, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(*q.link));
+	put_end(q.head, veth->name, veth);
+	info = mnl_attr_nest_start(q.head, IFLA_LINKINFO);
+	mnl_attr_put_strz(q.head, IFLA_INFO_KIND, "veth");
+	data = mnl_attr_nest_start(q.head, IFLA_INFO_DATA);
+	end = mnl_attr_nest_start(q.head, VETH_INFO_PEER);
+	mnl_nlmsg_put_extra_header(q.head, sizeof(*q.link));
+	put_end(q.head, veth->peer, veth);
 	if (!mac_is_zero(&veth->peer_mac))
-		put(&q, IFLA_ADDRESS, &veth->peer_mac, sizeof(veth->peer_mac));
-	put_u32(&q, IFLA_NET_NS_FD, (uint32_t)veth->netns);
-	nest_end(&q, end);
-	nest_end(&q, data);
-	nest_end(&q, info);
+		mnl_attr_put(q.head, IFLA_ADDRESS, sizeof(veth->peer_mac), &veth->peer_mac);
+	mnl_attr_put_u32(q.head, IFLA_NET_NS_FD, (uint32_t)veth->netns);
+	mnl_attr_nest_end(q.head, end);
+	mnl_attr_nest_end(q.head, data);
+	mnl_attr_nest_end(q.head, info);
 	r = perform(fd, &q);
 	if (r < 0)
 		return r;
@@ -255,8 +235,8 @@ rtnl_link_del(int fd, int ifindex)
 {
 	struct request q;
 
-	request_begin(&q, RTM_DELLINK, 0, sizeof(q.link));
-	q.link.ifi_index = ifindex;
+	request_begin(&q, RTM_DELLINK, 0, sizeof(*q.link));
+	q.link->ifi_index = ifindex;
 	return perform(fd, &q);
 }
 
@@ -265,22 +245,31 @@ rtnl_link_up(int fd, int ifindex)
 {
 	struct request q;
 
-	request_begin(&q, RTM_NEWLINK, 0, sizeof(q.link));
-	q.link.ifi_index = ifindex;
-	q.link.ifi_flags = IFF_UP;
-	q.link.ifi_change = IFF_UP;
+	request_begin(&q, RTM_NEWLINK, 0, sizeof(*q.link));
+	q.link->ifi_index = ifindex;
+	q.link->ifi_flags = IFF_UP;
+	q.link->ifi_change = IFF_UP;
 	return perform(fd, &q);
+}
+
+int
+rtnl_link_get(int fd, const char *name, void *answer, size_t size)
+{
+	struct request q;
+
+	request_begin(&q, RTM_GETLINK, 0, sizeof(*q.link));
+	mnl_attr_put_strz(q.head, IFLA_IFNAME, name);
+	return ask(fd, q.head, answer, size);
 }
 
 int
 rtnl_link_find(int fd, const char *name)
 {
-	struct request q;
+	uint64_t answer[RTNL_ANSWER_SIZE / sizeof(uint64_t)];
+	int r = rtnl_link_get(fd, name, answer, sizeof(answer));
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload((const struct nlmsghdr *)answer);
 
-	request_begin(&q, RTM_GETLINK, 0, sizeof(q.link));
-	q.head.nlmsg_flags = NLM_F_REQUEST;
-	put_text(&q, IFLA_IFNAME, name);
-	return perform(fd, &q);
+	return r < 0 ? r : info->ifi_index;
 }
 
 int
@@ -290,15 +279,15 @@ rtnl_address_add(int fd, int ifindex, const struct rtnl_address *address)
 	struct request q;
 	int r;
 
-	request_begin(&q, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, sizeof(q.address));
-	q.address.ifa_family = (uint8_t)address->family;
-	q.address.ifa_prefixlen = address->length;
+	request_begin(&q, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, sizeof(*q.address));
+	q.address->ifa_family = (uint8_t)address->family;
+	q.address->ifa_prefixlen = address->length;
 	/* Nobody else has it: no duplicate is looked for. */
 	if (address->family == AF_INET6)
-		q.address.ifa_flags = IFA_F_NODAD;
-	q.address.ifa_index = (uint32_t)ifindex;
-	put(&q, IFA_LOCAL, address->bytes, size);
-	put(&q, IFA_ADDRESS, address->bytes, size);
+		q.address->ifa_flags = IFA_F_NODAD;
+	q.address->ifa_index = (uint32_t)ifindex;
+	mnl_attr_put(q.head, IFA_LOCAL, size, address->bytes);
+	mnl_attr_put(q.head, IFA_ADDRESS, size, address->bytes);
 	if (address->family == AF_INET && address->length < 31) {
 		uint8_t broadcast[4];
 
@@ -310,7 +299,7 @@ rtnl_address_add(int fd, int ifindex, const struct rtnl_address *address)
 							 : host >= 8 ? 0xff
 								     : (1 << host) - 1));
 		}
-		put(&q, IFA_BROADCAST, broadcast, sizeof(broadcast));
+		mnl_attr_put(q.head, IFA_BROADCAST, sizeof(broadcast), broadcast);
 	}
 	r = perform(fd, &q);
 	return r == -EEXIST ? 0 : r;

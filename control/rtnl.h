@@ -9,12 +9,14 @@
 #ifndef CONTROL_RTNL_H
 #define CONTROL_RTNL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/err.h"
 #include "lib/ethernet.h"
 
 #define RTNL_ADDRESSES_MAX 16
+#define RTNL_ANSWER_SIZE   32768 /* what the kernel sends at once at most */
 
 /* An address with its prefix length. */
 struct rtnl_address {
@@ -46,6 +48,8 @@ struct rtnl_veth {
 int rtnl_veth_add(int fd, const struct rtnl_veth *veth);
 int rtnl_link_del(int fd, int ifindex);
 int rtnl_link_up(int fd, int ifindex);
+/* What the kernel tells of an interface, RTM_NEWLINK with its attributes; -ENODEV. */
+int rtnl_link_get(int fd, const char *name, void *answer, size_t size);
 /* The interface's number; -ENODEV. */
 int rtnl_link_find(int fd, const char *name);
 /* One that is there already is no error. */
