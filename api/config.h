@@ -19,6 +19,7 @@
 #define CONFIG_PATH_SIZE    108 /* sun_path */
 #define CONFIG_FILE_SIZE    1024
 #define CONFIG_ADDRESS_SIZE 512
+#define CONFIG_OWNER_SIZE   40
 #define CONFIG_BRIDGES_MAX  256
 #define CONFIG_PORTS_MAX    1024
 
@@ -78,7 +79,8 @@ struct port_config {
 	uint32_t storm_broadcast, storm_multicast, storm_unknown; /* 0 = storm */
 	int bpdu;                                                 /* BPDU_... */
 	bool learning, sticky;
-	int filter_in, filter_out; /* FILTER_..., what no rule decides */
+	int filter_in, filter_out;     /* FILTER_..., what no rule decides */
+	char owner[CONFIG_OWNER_SIZE]; /* "vm:NAME"; "" = the configuration's */
 	/* vhost-user */
 	char path[CONFIG_PATH_SIZE];
 	int mode; /* MODE_SERVER, MODE_CLIENT */

@@ -174,6 +174,8 @@ static const struct key port_keys[] = {
 		"group that owns the socket (server mode)"),
 	PORT(socket_mode, VALUE_OCTAL, 0, 1, 0777, NULL, NULL, NULL, "vhost-user",
 		"permissions of the socket in octal (server mode)"),
+	PORT(owner, VALUE_STRING, 0, 0, 0, NULL, NULL, NULL, NULL,
+		"who added the port and will delete it; `config apply` then leaves it alone"),
 };
 
 static const struct key filter_keys[] = {

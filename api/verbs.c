@@ -85,7 +85,9 @@
  * }]}
  *
  * config.show -> {"config": {"bridges": {...}, "ports": {...}, "fdb": [...]}, "text": YAML}
- * config.apply {text, source?, dry_run} -> {"changes": ["add bridge br0", ...]}
+ *		without ports that have an owner, and what belongs to these
+ * config.apply {text, source?, dry_run} -> {"changes": ["add bridge br0", ...],
+ *	"kept": ["port vm1.0 of vm:vm1", ...]}	ports with an owner
  *
  * daemon.ping -> {}
  * daemon.version -> {"version": "0.1.0", "api": API_VERSION, "pid", "uptime" (s), "hugepages": bool,
@@ -129,6 +131,7 @@ static const struct column port_columns[] = {
 	{"VLAN MODE", "vlan_mode", COLUMN_TEXT, "VLAN mode in force"},
 	{"TAG", "tag", COLUMN_NUMBER, "its VLAN"},
 	{"MAC", "mac", COLUMN_TEXT, "address of the other end, if it was given"},
+	{"OWNER", "owner", COLUMN_TEXT, "whose it is, if it is not the configuration's"},
 	{"REASON", "reason", COLUMN_TEXT, "why the link is down"},
 	{"PROFILE", "profile", COLUMN_HIDDEN, "profile in force"},
 	{"MAC LIMIT", "mac_limit", COLUMN_HIDDEN, "most addresses learnt from it"},
@@ -211,6 +214,11 @@ static const struct param bridge_show_params[] = {
 
 static const struct param port_show_params[] = {
 	{"name", VALUE_NAME, 0, 0, NULL, "show this port only, in full", true, false},
+	END,
+};
+
+static const struct param port_del_params[] = {
+	{"force", VALUE_BOOL, 0, 0, NULL, "also if it belongs to somebody else (owner)", false, false},
 	END,
 };
 
@@ -334,7 +342,7 @@ const struct verb verbs[] = {
 		"port add vm1 vhost-user bridge=br0 path=/run/patchbay/vm1.sock mode=server queues=2"},
 	{"port", "set", "change a port while it works; KEY= gives a key its default back", &noun_port,
 		"name", true, NULL, NULL, 0, "port set vm1 vlan_mode=access tag=10"},
-	{"port", "del", "delete a port", &noun_port, "name", false, NULL, NULL, VERB_IDENTITY,
+	{"port", "del", "delete a port", &noun_port, "name", false, port_del_params, NULL, VERB_IDENTITY,
 		"port del vm1"},
 	{"port", "show", "show ports", NULL, NULL, false, port_show_params, port_columns,
 		VERB_READ_ONLY | VERB_DEFAULT | VERB_DETAIL | VERB_WATCH, "port show vm1"},
@@ -378,7 +386,7 @@ const struct verb verbs[] = {
 	{"worker", "set", "let a worker poll a queue", NULL, NULL, false, worker_set_params, NULL, 0,
 		"worker set 1 port=vm1 queue=0"},
 
-	{"config", "show", "print what runs as a configuration file", NULL, NULL, false, NULL, NULL,
+	{"config", "show", "print what runs, but for ports with an owner, as a configuration file", NULL, NULL, false, NULL, NULL,
 		VERB_READ_ONLY | VERB_DEFAULT | VERB_TEXT, "config show > network.yaml"},
 	{"config", "apply", "make what runs equal to a file; all or nothing", NULL, NULL, false,
 		config_apply_params, NULL, VERB_CHANGES, "config apply network.yaml --dry-run"},

@@ -49,7 +49,7 @@ const struct param vm_stop_params[] = {
 };
 
 const struct param up_params[] = {
-	{"file", VALUE_PATH, 0, 0, NULL, "YAML: bridges, ports, fdb, vms", true, true},
+	{"file", VALUE_PATH, 0, 0, NULL, "YAML: a configuration of patchbayd, and vms", true, true},
 	END,
 };
 

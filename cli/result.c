@@ -195,17 +195,20 @@ static int
 print_changes(const json_t *result, FILE *file)
 {
 	const json_t *changes = json_object_get(result, "changes"), *change;
+	const json_t *kept = json_object_get(result, "kept"); /* what is not to be changed */
 	size_t i;
 
 	if (json_array_size(changes) == 0)
 		fputs("no changes\n", file);
-	json_array_foreach (changes, i, change) {
-		char *text = format_json(change);
+	for (unsigned list = 0; list < 2; list++) {
+		json_array_foreach (list ? kept : changes, i, change) {
+			char *text = format_json(change);
 
-		if (!text)
-			return -ENOMEM;
-		fprintf(file, "%s\n", text);
-		free(text);
+			if (!text)
+				return -ENOMEM;
+			fprintf(file, "%s%s\n", list ? "keep " : "", text);
+			free(text);
+		}
 	}
 	return 0;
 }

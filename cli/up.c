@@ -52,46 +52,75 @@ interrupted(struct err *err)
 
 /* ---- the switch ---- */
 
-/* "bridge br0", "port p", "address 52:54:... of br0". */
+/* "bridge br0", "port p", "address 52:54:... of bridge br0", "rule 10 of port p". */
 static void
 name_object(const struct up_object *object, char *text, size_t size)
 {
 	const char *name = json_string_value(json_object_get(object->params, "name"));
 	const char *mac = json_string_value(json_object_get(object->params, "mac"));
+	const json_t *priority = json_object_get(object->params, "priority");
 
 	if (strcmp(object->method, "fdb.add") == 0)
 		snprintf(text, size, "address %s of bridge %s", mac ? mac : "",
 			json_string_value(json_object_get(object->params, "bridge")));
+	else if (strcmp(object->method, "filter.add") == 0)
+		snprintf(text, size, "rule %d of port %s", (int)json_integer_value(priority),
+			json_string_value(json_object_get(object->params, "port")));
 	else
 		snprintf(text, size, "%.*s %s", (int)strcspn(object->method, "."), object->method,
 			name ? name : "");
 }
 
-/* Is there an object of that name (or address) already? */
+/* The verb that looks at such objects, or deletes one. */
+static void
+name_method(const struct up_object *object, const char *verb, char *method, size_t size)
+{
+	snprintf(method, size, "%.*s.%s", (int)strcspn(object->method, "."), object->method, verb);
+}
+
+/* The key that is, with others, the identity of such an object; NULL behind the last. */
+static const struct key *
+identity(const struct up_object *object, unsigned i)
+{
+	const struct verb *verb = verb_by_method(object->method);
+	const struct noun *noun = verb->object ? verb->object : &noun_bridge; /* a name */
+
+	for (unsigned k = 0; k < noun->key_count; k++)
+		if (noun->keys[k].flags & KEY_IDENTITY && i-- == 0)
+			return &noun->keys[k];
+	return NULL;
+}
+
+/* Do they agree in it, written as number or as text? */
+static bool
+is_same(const struct key *key, const json_t *given, const json_t *own)
+{
+	json_t *canonical = own ? key_canonical(key, own, NULL) : NULL;
+	bool same = given ? json_equal(given, canonical) : json_integer_value(canonical) == 0;
+
+	json_decref(canonical);
+	return same;
+}
+
+/* Is there such an object already? */
 static int
 is_there(struct up *up, const struct up_object *object, bool *there, struct err *err)
 {
-	static const char *const keys[] = {"name", "bridge", "mac", "vlan"};
-	bool fdb = strcmp(object->method, "fdb.add") == 0;
 	json_t *result = NULL, *row;
+	const struct key *key;
 	char method[32];
 	size_t i;
 	int r;
 
-	snprintf(method, sizeof(method), "%.*s.show", (int)strcspn(object->method, "."),
-		object->method);
+	name_method(object, "show", method, sizeof(method));
 	r = client_call(&up->client, method, NULL, &result, err);
 	*there = false;
 	json_array_foreach (json_object_get(result, "rows"), i, row) {
 		bool same = true;
 
-		for (unsigned k = fdb ? 1 : 0; k < (fdb ? 4u : 1u); k++) {
-			const json_t *given = json_object_get(object->params, keys[k]);
-			const json_t *own = json_object_get(row, keys[k]);
-
-			same = same &&
-			       (given ? json_equal(given, own) : json_integer_value(own) == 0);
-		}
+		for (unsigned k = 0; (key = identity(object, k)); k++)
+			same = same && is_same(key, json_object_get(object->params, key->name),
+					       json_object_get(row, key->name));
 		*there |= same;
 	}
 	json_decref(result);
@@ -102,19 +131,17 @@ is_there(struct up *up, const struct up_object *object, bool *there, struct err 
 static json_t *
 undo_of(const struct up_object *object)
 {
-	static const char *const keys[] = {"name", "bridge", "mac", "vlan"};
-	bool fdb = strcmp(object->method, "fdb.add") == 0;
 	json_t *params = json_object();
+	const struct key *key;
 	char method[32];
 
-	for (unsigned k = fdb ? 1 : 0; k < (fdb ? 4u : 1u); k++) {
-		json_t *value = json_object_get(object->params, keys[k]);
+	for (unsigned k = 0; (key = identity(object, k)); k++) {
+		json_t *value = json_object_get(object->params, key->name);
 
 		if (value)
-			json_object_set(params, keys[k], value);
+			json_object_set(params, key->name, value);
 	}
-	snprintf(method, sizeof(method), "%.*s.del", (int)strcspn(object->method, "."),
-		object->method);
+	name_method(object, "del", method, sizeof(method));
 	return json_pack("[s, o]", method, params);
 }
 
@@ -284,20 +311,34 @@ finish(struct up *up, const struct command *c, int r, struct err *err)
 }
 
 static int
-bring_up(struct up *up, unsigned timeout_ms, struct err *err)
+add_objects(struct up *up, bool late, struct err *err)
 {
-	int r = open_switch(up, timeout_ms, err);
+	int r = 0;
 
 	for (unsigned i = 0; i < up->file.object_count && r == 0; i++) {
+		if (up->file.objects[i].late != late)
+			continue;
 		r = interrupted(err);
 		if (r == 0)
 			r = add_object(up, &up->file.objects[i], err);
 	}
+	return r;
+}
+
+static int
+bring_up(struct up *up, unsigned timeout_ms, struct err *err)
+{
+	int r = open_switch(up, timeout_ms, err);
+
+	if (r == 0)
+		r = add_objects(up, false, err);
 	for (unsigned i = 0; i < up->file.vm_count && r == 0; i++) {
 		r = interrupted(err);
 		if (r == 0)
 			r = start_vm(up, &up->file.vms[i], err);
 	}
+	if (r == 0)
+		r = add_objects(up, true, err);
 	return r ? r : up_record_write(up->file.path, up->record, err);
 }
 

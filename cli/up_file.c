@@ -10,35 +10,89 @@
 #include "api/schema.h"
 #include "cli/up_file.h"
 
-static const char *const sections[] = {"bridges", "ports", "fdb", "vms"};
-static const char *const methods[] = {"bridge.add", "port.add", "fdb.add"};
-enum { FDB = 2, VMS = 3, SECTION_COUNT };
+#define SECTION_NAMES "bridges, sets, ports, fdb, filters and vms"
+
+/* In the order in which they are made. */
+static const struct section {
+	const char *name, *method; /* NULL: virtual machines */
+	bool list;                 /* of objects; else a mapping of names to objects */
+} sections[] = {
+	{"bridges", "bridge.add", false},
+	{"sets", "set.load", false},
+	{"ports", "port.add", false},
+	{"fdb", "fdb.add", true},
+	{"filters", "filter.add", true},
+	{"vms", NULL, false},
+};
+
+#define SECTION_COUNT (sizeof(sections) / sizeof(sections[0]))
 
 /* ---- objects of the switch ---- */
 
-static int
-add_object(struct up_file *f, unsigned section, const char *name, json_t *members, unsigned line,
-	struct err *err)
+/* The addresses of a set as the text that set.load takes. */
+static json_t *
+set_members(const json_t *addresses, struct err *err)
 {
-	json_t *params = json_is_object(members) ? json_copy(members) : json_object();
+	json_t *text = json_string("");
+	const json_t *address;
+	size_t i;
+
+	json_array_foreach (addresses, i, address) {
+		json_t *longer = json_sprintf("%s%s\n", json_string_value(text),
+			json_is_string(address) ? json_string_value(address) : "?");
+
+		json_decref(text);
+		text = longer;
+	}
+	if (json_is_array(addresses) || json_is_null(addresses))
+		return json_pack("{s:o}", "text", text);
+	json_decref(text);
+	err_set(err, -EINVAL, "a set is a list of addresses");
+	return NULL;
+}
+
+/* Is it about a port that a virtual machine brings? */
+static bool
+is_late(const struct up_file *f, const json_t *params)
+{
+	const json_t *port = json_object_get(params, "port");
+
+	for (unsigned i = 0; i < f->object_count; i++)
+		if (strcmp(f->objects[i].method, "port.add") == 0 &&
+			json_equal(json_object_get(f->objects[i].params, "name"), port))
+			return false;
+	return port;
+}
+
+static int
+add_object(struct up_file *f, const struct section *section, const char *name, json_t *members,
+	unsigned line, struct err *err)
+{
+	bool set = strcmp(section->name, "sets") == 0;
+	json_t *params = set                       ? set_members(members, err)
+			 : json_is_object(members) ? json_copy(members)
+						   : json_object();
 	struct up_object *objects =
 		realloc(f->objects, (f->object_count + 1) * sizeof(*f->objects));
 	struct up_object *object;
 	int r;
 
+	f->objects = objects ? objects : f->objects;
 	if (!params || !objects) {
 		json_decref(params);
-		return err_set(err, -ENOMEM, "out of memory");
+		if (!objects || !set)
+			return err_set(err, -ENOMEM, "out of memory");
+		return document_prefix(&f->document, line, err);
 	}
-	f->objects = objects;
 	object = &objects[f->object_count];
-	*object = (struct up_object){.method = methods[section], .line = line};
+	*object = (struct up_object){.method = section->method, .line = line};
 	if (name)
 		json_object_set_new(params, "name", json_string(name));
 	r = verb_check(verb_by_method(object->method), params, &object->params, err);
 	json_decref(params);
 	if (r)
 		return document_prefix(&f->document, line, err);
+	object->late = is_late(f, object->params);
 	f->object_count++;
 	return 0;
 }
@@ -80,8 +134,8 @@ add_vm(struct up_file *f, const char *name, json_t *members, const char *folder,
 }
 
 static int
-read_section(
-	struct up_file *f, unsigned section, json_t *content, const char *folder, struct err *err)
+read_section(struct up_file *f, const struct section *section, json_t *content, const char *folder,
+	struct err *err)
 {
 	json_t *members;
 	const char *name;
@@ -90,24 +144,21 @@ read_section(
 
 	if (json_is_null(content))
 		return 0;
-	if (section == FDB ? !json_is_array(content) : !json_is_object(content)) {
-		err_set(err, -EINVAL, "\"%s\" is a %s", sections[section],
-			section == FDB ? "list of mappings" : "mapping of names to objects");
+	if (section->list ? !json_is_array(content) : !json_is_object(content)) {
+		err_set(err, -EINVAL, "\"%s\" is a %s", section->name,
+			section->list ? "list of mappings" : "mapping of names to objects");
 		return document_prefix(&f->document,
-			document_line(&f->document, f->document.root, sections[section], 0), err);
+			document_line(&f->document, f->document.root, section->name, 0), err);
 	}
-	if (section == FDB) {
-		json_array_foreach (content, i, members) {
-			if (r == 0)
-				r = add_object(f, section, NULL, members,
-					document_line(&f->document, content, NULL, i), err);
-		}
-		return r;
+	json_array_foreach (content, i, members) {
+		if (r == 0)
+			r = add_object(f, section, NULL, members,
+				document_line(&f->document, content, NULL, i), err);
 	}
 	json_object_foreach (content, name, members) {
 		unsigned line = document_line(&f->document, content, name, 0);
 
-		if (r == 0 && section == VMS)
+		if (r == 0 && !section->method)
 			r = add_vm(f, name, members, folder, line, err);
 		else if (r == 0)
 			r = add_object(f, section, name, members, line, err);
@@ -116,29 +167,42 @@ read_section(
 }
 
 static int
+refuse_section(const struct up_file *f, const char *key, struct err *err)
+{
+	const char *names[SECTION_COUNT], *near;
+
+	for (unsigned s = 0; s < SECTION_COUNT; s++)
+		names[s] = sections[s].name;
+	near = nearest_name(key, names, SECTION_COUNT);
+	err_set(err, -EINVAL, "unknown key \"%.40s\": %s%s%s", key,
+		near ? "did you mean \"" : "there are " SECTION_NAMES, near ? near : "",
+		near ? "\"?" : "");
+	return document_prefix(
+		&f->document, document_line(&f->document, f->document.root, key, 0), err);
+}
+
+static int
 read_sections(struct up_file *f, const char *folder, struct err *err)
 {
-	const char *key, *near;
+	const char *key;
 	json_t *content;
 	int r = 0;
 
 	if (!json_is_object(f->document.root))
-		return err_set(err, -EINVAL, "%s: it is a mapping with bridges, ports, fdb and vms",
+		return err_set(err, -EINVAL, "%s: it is a mapping with " SECTION_NAMES,
 			f->document.source);
 	json_object_foreach (f->document.root, key, content) {
-		if (word_index("bridges ports fdb vms", key) >= 0)
-			continue;
-		near = nearest_name(key, sections, SECTION_COUNT);
-		err_set(err, -EINVAL, "unknown key \"%.40s\": %s%s%s", key,
-			near ? "did you mean \"" : "there are bridges, ports, fdb and vms",
-			near ? near : "", near ? "\"?" : "");
-		return document_prefix(
-			&f->document, document_line(&f->document, f->document.root, key, 0), err);
+		unsigned s = 0;
+
+		while (s < SECTION_COUNT && strcmp(sections[s].name, key) != 0)
+			s++;
+		if (s == SECTION_COUNT)
+			return refuse_section(f, key, err);
 	}
 	for (unsigned s = 0; s < SECTION_COUNT && r == 0; s++) {
-		content = json_object_get(f->document.root, sections[s]);
+		content = json_object_get(f->document.root, sections[s].name);
 		if (content)
-			r = read_section(f, s, content, folder, err);
+			r = read_section(f, &sections[s], content, folder, err);
 	}
 	return r;
 }

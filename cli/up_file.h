@@ -14,12 +14,13 @@ struct up_object {
 	const char *method; /* "bridge.add" */
 	json_t *params;     /* canonical; owned */
 	unsigned line;
+	bool late; /* after the virtual machines */
 };
 
 struct up_file {
 	char path[PATH_MAX]; /* real */
 	struct document document;
-	struct up_object *objects; /* bridges, ports, fdb, in this order */
+	struct up_object *objects; /* in the order in which they are made */
 	unsigned object_count;
 	struct vm_definition *vms;
 	unsigned vm_count;

@@ -8,10 +8,16 @@
 static json_t *
 config_show(struct state *state, const json_t *params, struct err *err)
 {
-	json_t *config = config_store(&state->running), *result;
-	char *text = config ? document_print(config) : NULL;
+	json_t *config, *result;
+	struct model shown;
+	char *text;
 
 	(void)params;
+	if (model_copy_unowned(&shown, &state->running))
+		return command_no_memory(err);
+	config = config_store(&shown);
+	model_free(&shown);
+	text = config ? document_print(config) : NULL;
 	result = text ? json_pack("{s:o, s:s}", "config", config, "text", text) : NULL;
 	if (!result) {
 		if (!text)
@@ -28,7 +34,7 @@ config_apply(struct state *state, const json_t *params, struct err *err)
 	const json_t *text = json_object_get(params, "text");
 	const char *source = param_text(params, "source");
 	struct config_file file;
-	json_t *changes;
+	json_t *changes, *kept;
 	int rc;
 
 	rc = config_read(&file, source ? source : "configuration", json_string_value(text),
@@ -36,15 +42,17 @@ config_apply(struct state *state, const json_t *params, struct err *err)
 	if (rc < 0)
 		return NULL;
 	changes = json_array();
-	rc = state_change(state, &file.model, param_true(params, "dry_run"), changes, err);
+	kept = json_array();
+	rc = state_apply(state, &file.model, param_true(params, "dry_run"), changes, kept, err);
 	if (rc < 0) {
 		document_prefix(&file.document, 0, err);
 		json_decref(changes);
+		json_decref(kept);
 	}
 	config_free(&file);
 	if (rc < 0)
 		return NULL;
-	return json_pack("{s:o}", "changes", changes);
+	return json_pack("{s:o, s:o}", "changes", changes, "kept", kept);
 }
 
 const struct command config_commands[] = {

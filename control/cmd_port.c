@@ -60,6 +60,11 @@ port_del(struct model *wanted, const json_t *params, struct err *err)
 
 	if (!config)
 		return no_port(name, err);
+	if (config->owner[0] && !param_true(params, "force"))
+		return err_set(err, -EBUSY,
+			"port \"%s\" belongs to %s, which deletes it at its end: to delete it all the "
+			"same, add --force",
+			name, config->owner);
 	model_del_port(wanted, config);
 	return 0;
 }

@@ -100,6 +100,15 @@ void model_del_port(struct model *model, const struct port_config *port);
 void model_del_fdb(struct model *model, const struct fdb_config *fdb);
 
 /*
+ * A port with an owner is that one's, not the configuration file's.  The first copies a model without
+ * such ports, their static addresses and rules; to is overwritten, -ENOMEM leaves it empty.  The second
+ * adds them to a model, with the sets that their rules ask, as they run.  -EEXIST: a port of the model
+ * has the name of one; -EBUSY: its bridge is not there; -ENOSPC, -ENOMEM.
+ */
+int model_copy_unowned(struct model *to, const struct model *from);
+int model_keep_owned(struct model *wanted, const struct model *running, struct err *err);
+
+/*
  * May this model become real?  Names are unique; no two ports share a socket, an interface, a file,
  * or a MAC address on one bridge; what is referred to exists; keys suit each other; limits hold.
  * -EEXIST, -ENOENT, -EINVAL, -ENOSPC, -ENOMEM.  fault may be NULL.

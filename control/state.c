@@ -167,6 +167,24 @@ state_change(struct state *state, const struct model *wanted, bool dry_run, json
 }
 
 int
+state_apply(struct state *state, struct model *wanted, bool dry_run, json_t *changes, json_t *kept,
+	struct err *err)
+{
+	int rc = model_keep_owned(wanted, &state->running, err);
+
+	for (unsigned i = 0; i < state->running.port_count && rc == 0; i++) {
+		const struct port_config *p = &state->running.ports[i];
+
+		if (p->owner[0] && kept)
+			json_array_append_new(
+				kept, json_sprintf("port %s of %s", p->name, p->owner));
+		else if (p->owner[0])
+			log_info("port %s stays as it is: it belongs to %s", p->name, p->owner);
+	}
+	return rc ? rc : state_change(state, wanted, dry_run, changes, err);
+}
+
+int
 state_load(struct state *state, const char *path, struct err *err)
 {
 	struct config_file file;
@@ -174,7 +192,7 @@ state_load(struct state *state, const char *path, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	rc = state_change(state, &file.model, false, NULL, err);
+	rc = state_apply(state, &file.model, false, NULL, NULL, err);
 	if (rc < 0)
 		err_prefix(err, "%s", path);
 	config_free(&file);

@@ -32,7 +32,14 @@ struct state {
 int state_change(struct state *state, const struct model *wanted, bool dry_run, json_t *changes,
 	struct err *err);
 
-/* The same from a file. */
+/*
+ * The same for a configuration file, whose model gets what belongs to others (model_keep_owned()).
+ * kept gets a JSON string for each port of that kind; NULL = log them.
+ */
+int state_apply(struct state *state, struct model *wanted, bool dry_run, json_t *changes,
+	json_t *kept, struct err *err);
+
+/* The same from a file of the file system. */
 int state_load(struct state *state, const char *path, struct err *err);
 
 /*

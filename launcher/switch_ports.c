@@ -64,8 +64,8 @@ request(const char *method, json_t *params)
 static void
 plan_del(struct switch_ports *p, const struct definition_net *net)
 {
-	json_array_append_new(
-		p->requests, request("port.del", json_pack("{s:s}", "name", net->port)));
+	json_array_append_new(p->requests,
+		request("port.del", json_pack("{s:s, s:b}", "name", net->port, "force", 1)));
 }
 
 static void
@@ -73,8 +73,8 @@ plan_add(struct switch_ports *p, const struct definition_net *net)
 {
 	static const char *const same[] = {
 		"bridge", "queues", "mac", "mtu", "vlan_mode", "tag", "trunks", "profile"};
-	json_t *params = json_pack(
-		"{s:s, s:s, s:s}", "name", net->port, "type", "vhost-user", "path", net->path);
+	json_t *params = json_pack("{s:s, s:s, s:s, s:o}", "name", net->port, "type", "vhost-user",
+		"path", net->path, "owner", json_sprintf("vm:%s", p->def->vm.name));
 	const struct passwd *user = getpwuid(geteuid());
 
 	for (unsigned i = 0; i < sizeof(same) / sizeof(same[0]); i++) {

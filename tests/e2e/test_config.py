@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Configuration files: at the start, shown, applied as a difference, refused as a whole."""
 
+import signal
+
 from harness.case import TestCase, requires_root
 from harness.process import run
 from harness.switch import DAEMON
+from harness.wait import wait_until
 
 NETWORK = """\
 bridges:
@@ -168,6 +171,56 @@ class Config(TestCase):
         self.assertFalse((self.bench.folder / "vm3.sock").exists())
         self.assertEqual((self.bench.folder / "vm1.sock").stat().st_ino, inode)
         self.assertEqual(switch.rows("bridge", "show", "br0")[0]["ageing"], 600)
+
+    def test_ports_of_others_stay(self):
+        """A port with an owner is not the file's: no file takes it away, and none shows it."""
+        state = self.bench.folder / "state"
+        self.write(self.text)
+        switch = self.bench.switch("--config", self.file, "--state", state)
+        shown = switch("config", "show")
+        path = self.bench.folder / "guest.sock"
+        switch("port", "add", "guest", "vhost-user", "bridge=br0", f"path={path}", "owner=vm:guest")
+        switch("fdb", "add", "br0", "52:54:00:00:00:08", "guest")
+        switch("set", "add", "some", "10.0.0.0/8")
+        switch("filter", "add", "guest", "in", 10, "deny", "src_set=some")
+        inode = path.stat().st_ino
+        self.assertEqual(switch("config", "show").split("sets:")[0], shown)
+        self.assertIn("vm:guest", switch("port", "show"))
+
+        def stays(inode):
+            port = switch.port("guest")
+            self.assertEqual((port["owner"], port["bridge"]), ("vm:guest", "br0"))
+            self.assertEqual(switch.rows("filter", "show", "guest")[0]["src_set"], "some")
+            self.assertIn("guest", {row["port"] for row in switch.rows("fdb", "show")})
+            if inode:
+                self.assertEqual(path.stat().st_ino, inode)
+
+        done = switch.json("config", "apply", self.file)
+        self.assertEqual(done["kept"], ["port guest of vm:guest"])
+        self.assertEqual(done["changes"], ["set set some"] if done["changes"] else [])
+        stays(inode)
+        self.assertIn("keep port guest of vm:guest", switch("config", "apply", self.file))
+        switch.process.popen.send_signal(signal.SIGHUP)
+        wait_until(lambda: "port guest stays as it is" in switch.log.read_text(), 10, "word about it")
+        stays(inode)
+        # Not without its bridge, not under its name.
+        self.says(switch.refused("config", "apply", self.write("bridges: {br1: }\n")), "br0", "guest",
+                  "vm:guest")
+        self.says(switch.refused("config", "apply", self.write(
+            "bridges: {br0: }\nports:\n  guest: {type: 'null'}\n")), "guest", "belongs to vm:guest")
+        stays(inode)
+        switch("config", "apply", self.write("bridges: {br0: }\n"))
+        self.assertEqual([row["name"] for row in switch.rows("port", "show")], ["guest"])
+        stays(inode)
+        # It is still that one's after another daemon has taken over, and after a crash.
+        switch.take_over("--state", state)
+        stays(None)
+        switch.kill()
+        switch = self.bench.switch("--state", state)
+        stays(None)
+        self.says(switch.refused("port", "del", "guest"), "guest", "vm:guest", "--force")
+        switch("port", "del", "guest", "--force")
+        self.assertEqual(switch.rows("port", "show"), [])
 
     @requires_root
     def test_other_ports_forward_meanwhile(self):

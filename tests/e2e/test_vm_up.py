@@ -81,12 +81,56 @@ class Up(UpCase):
         self.assertEqual([row["name"] for row in switch.rows("port", "show")], ["p"])
         self.assertEqual([row["name"] for row in switch.rows("bridge", "show")], ["br0"])
 
+    def rules(self):
+        return [row["port"] for row in self.rows("filter", "show") if row["priority"] == "10"]
+
+    def test_every_section_of_a_configuration(self):
+        """Sets, ports, addresses and rules; those of a machine's port when the machine is there."""
+        file = self.definitions / "network.yaml"
+        vms = self.file.read_text().split("vms:")[1].split("  vm2:")[0]
+        file.write_text(f"""\
+bridges: {{br0: }}
+sets:
+  some: [10.0.0.0/8, "2001:db8::/32"]
+  none: []
+ports:
+  p: {{type: "null", bridge: br0, trunks: [1, 5]}}
+fdb:
+  - {{bridge: br0, mac: "52:54:00:00:00:07", port: p}}
+  - {{bridge: br0, mac: "52:54:00:00:00:08", port: vm1.0, vlan: 5}}
+filters:
+  - {{port: p, direction: in, priority: 10, action: deny, expression: udp}}
+  - {{port: vm1.0, direction: in, priority: 10, action: deny, src_set: some}}
+vms:{vms}""")
+        self.bench.cleanup.add(lambda: self.patchbay("down", file, "wait=0", check=False))
+        done = self.patchbay("up", file)
+        for word in ("add set some", "add rule 10 of port p", "add rule 10 of port vm1.0",
+                     "add address 52:54:00:00:00:08 of bridge br0"):
+            self.assertIn(word, done.stdout)
+        self.assertEqual(self.patchbay("up", file).stdout, "no changes\n")
+        self.assertEqual(self.rules(), ["p", "vm1.0"])
+        self.assertEqual(self.rows("set", "show", "some")[0]["count"], 2)
+        self.assertEqual(self.rows("port", "show", "vm1.0")[0]["owner"], "vm:vm1")
+        self.assertEqual(len(self.rows("fdb", "show", "br0")), 2)
+        # What is applied to the switch meanwhile leaves the machine its port, rules included.
+        small = self.definitions / "small.yaml"
+        small.write_text("bridges: {br0: }\n")
+        done = self.patchbay("config", "apply", small)
+        self.assertIn("keep port vm1.0 of vm:vm1", done.stdout)
+        self.assertEqual(self.rules(), ["vm1.0"])
+        self.assertTrue(self.rows("port", "show", "vm1.0")[0]["vhost"]["connected"])
+        self.patchbay("down", file, "wait=0")
+        self.nothing_left()
+
     def test_faults_have_lines(self):
         rows = [("vms:\n  a:\n    kernl: x\n", ":3:", 'did you mean "kernel"'),
                 ("bridges:\n  br0:\n    ageing: 9999999\n", ":2:", "ageing"),
                 ("vms:\n  a:\n    kernel: x\n    net:\n    - bridge: br0\n    - tag: 5\n", ":2:",
                  "net 1"),
                 ("vms:\n  a:\n    kernel: x\n    net:\n    - queues: 99\n", ":5:", "queues"),
+                ("sets:\n  a: 5\n", ":2:", "list of addresses"),
+                ("filters:\n- port: p\n  direction: in\n", ":2:", "priority"),
+                ("filters:\n  p: x\n", ":1:", "list of mappings"),
                 ("vm:\n", ":1:", 'did you mean "vms"'),
                 ("vms: [a]\n", ":1:", "mapping"),
                 ("vms:\n  a: {\n", "", ""),

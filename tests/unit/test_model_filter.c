@@ -137,6 +137,67 @@ plans_bring_rules_before_and_take_them_behind(void **state)
 	model_free(&to);
 }
 
+static void
+others_keep_their_ports(void **state)
+{
+	struct model running = {0}, file = {0}, shown;
+	struct bridge_config bridge;
+	struct port_config port;
+	struct fdb_config fdb;
+	struct err err = {0};
+
+	(void)state;
+	schema_defaults(&noun_bridge, &bridge);
+	strcpy(bridge.name, "br0");
+	schema_defaults(&noun_port, &port);
+	port.type = PORT_TYPE_NULL;
+	strcpy(port.name, "vm1.0");
+	strcpy(port.bridge, "br0");
+	strcpy(port.owner, "vm:vm1");
+	schema_defaults(&noun_fdb, &fdb);
+	strcpy(fdb.bridge, "br0");
+	strcpy(fdb.port, "vm1.0");
+	fdb.mac.b[0] = 2;
+	assert_int_equal(model_add_bridge(&running, &bridge, NULL), 0);
+	assert_int_equal(model_add_port(&running, &port, NULL), 0);
+	assert_int_equal(model_add_fdb(&running, &fdb, NULL), 0);
+	assert_int_equal(add_rule(&running, "vm1.0", FILTER_IN, 10), 0);
+	strcpy(running.filters[0].src_set, "good");
+	assert_int_equal(add_addresses(&running, "good", "10.0.0.1,10.0.0.2"), 0);
+	assert_int_equal(add_addresses(&running, "other", "10.0.0.3"), 0);
+	assert_int_equal(model_check(&running, NULL, &err), 0);
+
+	/* What is shown has none of it, but for the sets. */
+	assert_int_equal(model_copy_unowned(&shown, &running), 0);
+	assert_int_equal(shown.port_count + shown.fdb_count + shown.filter_count, 0);
+	assert_int_equal(shown.set_count, 5);
+	model_free(&shown);
+
+	/* A file without its bridge cannot be applied; one with it gets all that the port has. */
+	assert_int_equal(model_keep_owned(&file, &running, &err), -EBUSY);
+	assert_non_null(strstr(err.text, "vm:vm1"));
+	assert_int_equal(model_add_bridge(&file, &bridge, NULL), 0);
+	assert_int_equal(model_keep_owned(&file, &running, &err), 0);
+	assert_int_equal(model_check(&file, NULL, &err), 0);
+	assert_memory_equal(&file.ports[0], &running.ports[0], sizeof(port));
+	assert_int_equal(file.fdb_count, 1);
+	assert_int_equal(file.filter_count, 1);
+	assert_int_equal(file.set_count, 3);
+	assert_null(model_first_set(&file, "other"));
+
+	/* As it runs, not as the file has it; and not somebody else's under the same name. */
+	file.ports[0].mtu = 1400;
+	assert_int_equal(model_keep_owned(&file, &running, &err), 0);
+	assert_int_equal(file.port_count, 1);
+	assert_int_equal(file.ports[0].mtu, 0);
+	assert_int_equal(file.fdb_count, 1);
+	file.ports[0].owner[0] = '\0';
+	assert_int_equal(model_keep_owned(&file, &running, &err), -EEXIST);
+	assert_non_null(strstr(err.text, "\"vm1.0\" belongs to vm:vm1"));
+	model_free(&file);
+	model_free(&running);
+}
+
 int
 main(void)
 {
@@ -144,6 +205,7 @@ main(void)
 		cmocka_unit_test(rules_stand_in_order),
 		cmocka_unit_test(sets_hold_each_address_once),
 		cmocka_unit_test(plans_bring_rules_before_and_take_them_behind),
+		cmocka_unit_test(others_keep_their_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,7 +206,7 @@ static void
 test_usage(void **state)
 {
 	check_usage("port", "add", "port add NAME TYPE [KEY=VALUE ...]");
-	check_usage("port", "del", "port del NAME");
+	check_usage("port", "del", "port del NAME [--force]");
 	check_usage("fdb", "add", "fdb add BRIDGE MAC PORT [vlan=...]");
 	check_usage("fdb", "del", "fdb del BRIDGE MAC [vlan=...]");
 	check_usage("stats", "show", "stats show [PORT] [--watch[=SECONDS]]");
