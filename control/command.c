@@ -80,8 +80,8 @@ change(struct state *state, command_edit edit, const json_t *params, struct err 
 }
 
 json_t *
-command_call(
-	void *arg, const char *method, json_t *params, bool may_change, struct rpc_error *error)
+command_call(void *arg, const char *method, json_t *params, struct rpc_peer *peer,
+	struct rpc_error *error)
 {
 	const struct verb *verb = verb_by_method(method);
 	const struct command *command = verb ? command_find(method) : NULL;
@@ -89,7 +89,7 @@ command_call(
 
 	if (!command)
 		return unknown_method(method, error);
-	if (!may_change && !(verb->flags & VERB_READ_ONLY)) {
+	if (!peer->may_change && !(verb->flags & VERB_READ_ONLY)) {
 		error->code = API_DENIED;
 		err_set(&error->err, -EPERM,
 			"permission denied: %s changes something, which only root, the daemon's own user and "
@@ -103,6 +103,8 @@ command_call(
 	error->code = API_FAILED;
 	if (command->edit)
 		result = change(arg, command->edit, checked, &error->err);
+	else if (command->attach)
+		result = command->attach(arg, checked, peer, &error->err);
 	else
 		result = command->handler(arg, checked, &error->err);
 	json_decref(checked);

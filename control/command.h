@@ -23,11 +23,16 @@ typedef json_t *(*command_handler)(struct state *state, const json_t *params, st
  */
 typedef int (*command_edit)(struct model *wanted, const json_t *params, struct err *err);
 
-/* One of the two. */
+/* The same as a handler, for what lasts as long as the peer stays connected. */
+typedef json_t *(*command_attach)(
+	struct state *state, const json_t *params, struct rpc_peer *peer, struct err *err);
+
+/* One of the three. */
 struct command {
 	const char *method;
 	command_handler handler;
 	command_edit edit; /* the result is {} */
+	command_attach attach;
 };
 
 /* The tables of the cmd_*.c files, each ended by method == NULL. */
@@ -42,8 +47,8 @@ const struct command *command_find(const char *method);
 int command_check_tables(struct err *err);
 
 /* rpc_handler.call; arg is the struct state. */
-json_t *command_call(
-	void *arg, const char *method, json_t *params, bool may_change, struct rpc_error *error);
+json_t *command_call(void *arg, const char *method, json_t *params, struct rpc_peer *peer,
+	struct rpc_error *error);
 
 /* ---- for handlers ---- */
 

@@ -166,7 +166,7 @@ parse(const char *line, size_t size, struct rpc_error *error)
 }
 
 char *
-rpc_answer(const struct rpc_handler *handler, const char *line, size_t size, bool may_change,
+rpc_answer(const struct rpc_handler *handler, const char *line, size_t size, struct rpc_peer *peer,
 	size_t *answer_size, bool *failed)
 {
 	struct rpc_error error = {0};
@@ -179,7 +179,7 @@ rpc_answer(const struct rpc_handler *handler, const char *line, size_t size, boo
 	*failed = false;
 	if (request && check_request(request, &method, &params, &error) == 0) {
 		understood = true;
-		result = handler->call(handler->arg, method, params, may_change, &error);
+		result = handler->call(handler->arg, method, params, peer, &error);
 	}
 	if (understood && !id) {
 		json_decref(result);

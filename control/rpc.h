@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "lib/err.h"
+#include "lib/fd_pass.h"
 
 #define RPC_DEPTH_MAX  16          /* of nested arrays and objects */
 #define RPC_VALUES_MAX 100000      /* in one request */
@@ -24,12 +25,24 @@ struct rpc_error {
 	struct err err;
 };
 
+/* Who asks. */
+struct rpc_peer {
+	bool may_change; /* it may do more than look */
+
+	/* Set by a handler: descriptors that go with the answer, closed when they are sent. */
+	int fds[FD_PASS_MAX];
+	unsigned fd_count;
+	/* And what is to be called once the peer has gone, if anything. */
+	void (*gone)(void *arg);
+	void *arg;
+};
+
 /*
- * Does what a method says.  params is an object or NULL; may_change: the peer may do more than
- * look.  Returns the result (a new reference) or NULL with *error filled.
+ * Does what a method says.  params is an object or NULL.  Returns the result (a new reference) or
+ * NULL with *error filled.
  */
 struct rpc_handler {
-	json_t *(*call)(void *arg, const char *method, json_t *params, bool may_change,
+	json_t *(*call)(void *arg, const char *method, json_t *params, struct rpc_peer *peer,
 		struct rpc_error *error);
 	void *arg;
 };
@@ -38,8 +51,8 @@ struct rpc_handler {
  * Answers a line (without its newline).  The answer ends with a newline and is for free(); NULL
  * when there is nothing to say, or when memory is short (*failed).
  */
-char *rpc_answer(const struct rpc_handler *handler, const char *line, size_t size, bool may_change,
-	size_t *answer_size, bool *failed);
+char *rpc_answer(const struct rpc_handler *handler, const char *line, size_t size,
+	struct rpc_peer *peer, size_t *answer_size, bool *failed);
 
 /* An error answer that belongs to no request; same ownership. */
 char *rpc_refusal(int code, int errno_code, const char *text, size_t *answer_size);

@@ -3,18 +3,11 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "control/takeover.h"
 #include "lib/clock.h"
 #include "lib/fd.h"
-
-#define FDS_SPACE CMSG_SPACE(HANDOVER_FDS_MAX * sizeof(int))
-
-union ancillary {
-	struct cmsghdr align;
-	char bytes[FDS_SPACE];
-};
+#include "lib/fd_pass.h"
 
 /* Waits for an event until a moment of clock_ns(). */
 static int
@@ -33,28 +26,16 @@ int
 takeover_send(int socket, const struct takeover_record *record, int ms)
 {
 	uint64_t until = clock_ns() + (uint64_t)ms * 1000000;
-	size_t fds = record->item.fd_count * sizeof(int);
-	union ancillary ancillary = {0};
-	struct iovec iov = {(void *)(uintptr_t)record, sizeof(*record)};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	if (fds) {
-		struct cmsghdr *c = &ancillary.align;
-
-		m.msg_control = &ancillary;
-		m.msg_controllen = CMSG_SPACE(fds);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(fds);
-		memcpy(CMSG_DATA(c), record->item.fds, fds);
-	}
 	for (;;) {
+		ssize_t n = fd_pass_send(
+			socket, record, sizeof(*record), record->item.fds, record->item.fd_count);
 		int rc;
 
-		if (sendmsg(socket, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+		if (n >= 0)
 			return 0;
-		if (errno != EAGAIN && errno != EINTR)
-			return -errno;
+		if (n != -EAGAIN)
+			return (int)n;
 		rc = wait_for(socket, POLLOUT, until);
 		if (rc)
 			return rc;
@@ -71,49 +52,33 @@ takeover_say(int socket, enum takeover_type type, const char *text, int ms)
 	return takeover_send(socket, &record, ms);
 }
 
-static void
-take_descriptors(struct msghdr *m, struct handover_item *item)
-{
-	item->fd_count = 0;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		memcpy(item->fds, CMSG_DATA(c), count * sizeof(int));
-		item->fd_count = (uint32_t)count;
-	}
-}
-
 int
 takeover_receive(int socket, struct takeover_record *record, int ms)
 {
 	uint64_t until = clock_ns() + (uint64_t)ms * 1000000;
-	union ancillary ancillary;
-	struct iovec iov = {record, sizeof(*record)};
-	struct msghdr m = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &ancillary,
-		.msg_controllen = sizeof(ancillary)};
+	int fds[HANDOVER_FDS_MAX];
+	size_t count = 0;
 	uint32_t said;
 	ssize_t n;
 
-	while ((n = recvmsg(socket, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)) < 0) {
-		int rc = errno == EAGAIN || errno == EINTR ? wait_for(socket, POLLIN, until)
-							   : -errno;
+	while ((n = fd_pass_receive(
+			socket, record, sizeof(*record), fds, HANDOVER_FDS_MAX, &count)) < 0) {
+		int rc = n == -EAGAIN     ? wait_for(socket, POLLIN, until)
+			 : n == -EMSGSIZE ? -EPROTO
+					  : (int)n;
 
 		if (rc)
 			return rc;
 	}
 	said = record->item.fd_count;
-	take_descriptors(&m, &record->item);
+	memcpy(record->item.fds, fds, count * sizeof(int));
+	record->item.fd_count = (uint32_t)count;
 	if (!n) {
 		takeover_record_close(record);
 		return -ECONNRESET;
 	}
-	if ((size_t)n != sizeof(*record) || (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ||
-		record->version != TAKEOVER_VERSION || said != record->item.fd_count ||
-		record->item.size > sizeof(record->item.bytes)) {
+	if ((size_t)n != sizeof(*record) || record->version != TAKEOVER_VERSION ||
+		said != record->item.fd_count || record->item.size > sizeof(record->item.bytes)) {
 		takeover_record_close(record);
 		return -EPROTO;
 	}

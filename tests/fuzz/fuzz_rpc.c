@@ -20,13 +20,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
 	} while (0)
 
 static json_t *
-call(void *arg, const char *method, json_t *params, bool may_change, struct rpc_error *error)
+call(void *arg, const char *method, json_t *params, struct rpc_peer *peer, struct rpc_error *error)
 {
 	const struct verb *verb = verb_by_method(method);
 	json_t *checked, *again;
 
 	(void)arg;
-	(void)may_change;
+	(void)peer;
 	error->code = API_NO_METHOD;
 	if (!verb) {
 		err_set(&error->err, -ENOSYS, "there is no method \"%.60s\"", method);
@@ -46,10 +46,12 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
 	const struct rpc_handler handler = {call, NULL};
+	struct rpc_peer peer = {.may_change = true};
 	size_t answer_size;
 	json_t *parsed;
 	bool failed;
-	char *answer = rpc_answer(&handler, (const char *)input, size, true, &answer_size, &failed);
+	char *answer =
+		rpc_answer(&handler, (const char *)input, size, &peer, &answer_size, &failed);
 
 	REQUIRE(!failed);
 	if (!answer)

@@ -25,6 +25,7 @@
 static struct event_base *loop;
 static struct state control;
 static char directory[64];
+static struct rpc_peer root = {.may_change = true}, guest;
 
 /* Calls a method with printf-made params; the answer, or NULL with *error. */
 static json_t *
@@ -40,7 +41,7 @@ call(struct rpc_error *error, const char *method, const char *params, ...)
 	json = json_loads(text, 0, NULL);
 	assert_non_null(json);
 	memset(error, 0, sizeof(*error));
-	result = command_call(&control, method, json, true, error);
+	result = command_call(&control, method, json, &root, error);
 	json_decref(json);
 	return result;
 }
@@ -307,10 +308,10 @@ permissions(void **state)
 	json_t *result;
 
 	(void)state;
-	assert_null(command_call(&control, "bridge.add", NULL, false, &error));
+	assert_null(command_call(&control, "bridge.add", NULL, &guest, &error));
 	assert_int_equal(error.code, API_DENIED);
 	assert_int_equal(error.err.code, -EPERM);
-	result = command_call(&control, "bridge.show", NULL, false, &error);
+	result = command_call(&control, "bridge.show", NULL, &guest, &error);
 	assert_non_null(result);
 	json_decref(result);
 }
@@ -371,7 +372,7 @@ config_round_trip(void **state)
 	shown = call(&error, "config.show", "{}");
 	assert_non_null(shown);
 	params = json_pack("{s:O}", "text", json_object_get(shown, "text"));
-	result = command_call(&control, "config.apply", params, true, &error);
+	result = command_call(&control, "config.apply", params, &root, &error);
 	assert_non_null(result);
 	assert_int_equal(json_array_size(json_object_get(result, "changes")), 0);
 	json_decref(result);

@@ -76,6 +76,7 @@ static void
 examples_are_true(void **state)
 {
 	struct rpc_handler handler = {command_call, &control};
+	struct rpc_peer peer = {.may_change = true};
 	FILE *file = fopen(SOURCE_ROOT "/docs/protocol.md", "r");
 	char line[LINE_BYTES];
 	const char *text;
@@ -90,7 +91,7 @@ examples_are_true(void **state)
 
 		if (!says(line, "--> ", &text))
 			continue;
-		answer = rpc_answer(&handler, text, strlen(text), true, &size, &failed);
+		answer = rpc_answer(&handler, text, strlen(text), &peer, &size, &failed);
 		assert_non_null(answer);
 		answer[size - 1] = '\0';
 		assert_non_null(fgets(line, sizeof(line), file));

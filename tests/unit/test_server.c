@@ -29,6 +29,7 @@
 #include "api/schema.h"
 #include "control/server.h"
 #include "lib/clock.h"
+#include "lib/fd.h"
 
 #define LINE_MAX_BYTES (1u << 20)
 #define PATIENCE_MS    300
@@ -42,19 +43,36 @@ static struct {
 	struct event *stop;
 	int stop_pipe[2];
 	pthread_t thread;
-	atomic_uint calls;
+	atomic_uint calls, gone;
 } bench;
 
-/* "echo" gives its params back, "fill" a string of n bytes, "whoami" whether it may change. */
+static void
+on_gone(void *arg)
+{
+	atomic_fetch_add((atomic_uint *)arg, 1);
+}
+
+/*
+ * "echo" gives its params back, "fill" a string of n bytes, "whoami" whether it may change, "pass" a
+ * descriptor of the test's pipe; it wants to know when the peer has gone.
+ */
 static json_t *
-handle(void *arg, const char *method, json_t *params, bool may_change, struct rpc_error *error)
+handle(void *arg, const char *method, json_t *params, struct rpc_peer *peer,
+	struct rpc_error *error)
 {
 	(void)arg;
 	atomic_fetch_add(&bench.calls, 1);
 	if (strcmp(method, "echo") == 0)
 		return params ? json_incref(params) : json_object();
 	if (strcmp(method, "whoami") == 0)
-		return json_pack("{s:b}", "may_change", (int)may_change);
+		return json_pack("{s:b}", "may_change", (int)peer->may_change);
+	if (strcmp(method, "pass") == 0) {
+		peer->fds[0] = fd_duplicate(bench.stop_pipe[0]);
+		peer->fd_count = 1;
+		peer->gone = on_gone;
+		peer->arg = &bench.gone;
+		return json_object();
+	}
 	if (strcmp(method, "fill") == 0) {
 		size_t n = (size_t)json_integer_value(json_object_get(params, "n"));
 		char *text = malloc(n + 1);
@@ -545,10 +563,55 @@ peers_are_told_apart(void **state)
 	as_user(54321, "false");
 }
 
+static unsigned
+count_descriptors(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+static void
+descriptors_go_with_an_answer(void **state)
+{
+	const char *request = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"pass\"}\n";
+	uint64_t deadline = clock_ns() + ANSWER_MS * UINT64_C(1000000);
+	int client = connect_client(), passed[2] = {-1, -1};
+	unsigned before;
+	struct stat ours, theirs;
+	char line[256];
+	size_t count = 0;
+	ssize_t n;
+
+	(void)state;
+	expect(client, ECHO, ECHOED);
+	before = count_descriptors();
+	say(client, request, strlen(request));
+	while ((n = fd_pass_receive(client, line, sizeof(line), passed, 2, &count)) == -EAGAIN)
+		assert_true(clock_ns() < deadline);
+	assert_true(n > 0);
+	assert_int_equal(line[n - 1], '\n');
+	assert_int_equal(count, 1);
+	assert_true(fcntl(passed[0], F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(fstat(passed[0], &theirs) + fstat(bench.stop_pipe[0], &ours), 0);
+	assert_int_equal(ours.st_ino, theirs.st_ino);
+	/* Once only. */
+	expect(client, ECHO, ECHOED);
+	close(passed[0]);
+	assert_int_equal(count_descriptors(), before);
+	assert_int_equal(atomic_load(&bench.gone), 0);
+	close(client);
+	while (!atomic_load(&bench.gone))
+		assert_true(clock_ns() < deadline);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(descriptors_go_with_an_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_bad_requests, setup, teardown),
 		cmocka_unit_test_setup_teardown(bounds_nesting_and_values, setup, teardown),
