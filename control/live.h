@@ -27,6 +27,8 @@ struct live_port {
 	bool withdrawn;    /* closed, for an uplink has no link: control/link_follow.h */
 	struct port_settings settings; /* as configured */
 	struct lease_list leases;      /* beside them (control/lease.h) */
+	unsigned
+		had_pairs; /* queue pairs that it could be sent to before a crash, until it is back */
 };
 
 struct live_bridge {

@@ -22,6 +22,7 @@
 #include "control/link_follow.h"
 #include "control/notify.h"
 #include "control/options.h"
+#include "control/rejoin.h"
 #include "control/saver.h"
 #include "control/server.h"
 #include "control/snooping.h"
@@ -302,6 +303,8 @@ start_state(struct daemon *d, struct err *err)
 			return rc;
 		if (d->saver)
 			saver_restore_tables(d->saver, d->state.live);
+		if (d->saver && rejoin_start(d->state.live) < 0)
+			return err_set(err, -ENOMEM, "out of memory");
 	}
 	d->state.saver = d->saver;
 	if (d->saver)
@@ -341,6 +344,7 @@ stop(struct daemon *d)
 	giver_destroy(d->state.giver);
 	taker_close(&d->taker);
 	server_destroy(d->server);
+	rejoin_stop();
 	unix_socket_close(&d->socket);
 	if (d->state.saver && !d->given_away)
 		saver_save_tables(d->saver, d->state.live);

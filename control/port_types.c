@@ -112,6 +112,7 @@ static const struct port_handover vhost_handover = {
 	.abandon = vhost_port_abandon,
 	.import = vhost_port_import,
 	.adopt = vhost_port_adopt,
+	.mute = vhost_port_mute,
 };
 #define PACKET(identifier, text, maker)       \
 	[PORT_TYPE_##identifier] = {          \

@@ -34,6 +34,7 @@ struct port_handover {
 	void (*abandon)(struct port *port);
 	int (*import)(struct port *port, struct handover_item *item, struct err *err);
 	int (*adopt)(struct port *port, struct err *err);
+	void (*mute)(struct port *port, bool on); /* after open: control/rejoin.h */
 };
 
 struct port_kind {

@@ -29,6 +29,7 @@ struct saver {
 	bool stale;    /* network.yaml is not what runs */
 	bool told;     /* the present failure was said */
 	unsigned seconds;
+	uint32_t pairs; /* which ports were up in the tables: ports_up() */
 	char path[PATH_MAX], fallback[PATH_MAX];
 };
 
@@ -246,12 +247,30 @@ saver_save_tables(struct saver *saver, const struct live *live)
 	report(saver, "what was learnt and counted", rc);
 }
 
+/* Another number when other ports are up, or with other queues. */
+static uint32_t
+ports_up(const struct live *live)
+{
+	uint32_t hash = 2166136261u;
+
+	for (unsigned p = 0; p < PORT_MAX; p++) {
+		const struct port *port = live->ports[p].port;
+
+		hash ^= port ? atomic_load_explicit(&port->tx_queues, memory_order_relaxed) : 0;
+		hash *= 16777619u;
+	}
+	return hash;
+}
+
 void
 saver_tick(struct saver *saver, const struct live *live, const struct model *running)
 {
-	if (++saver->seconds < SAVER_TABLES_S)
+	uint32_t pairs = ports_up(live);
+
+	if (++saver->seconds < SAVER_TABLES_S && pairs == saver->pairs)
 		return;
 	saver->seconds = 0;
+	saver->pairs = pairs;
 	if (saver->lock < 0 && take_lock(saver) < 0)
 		return;
 	if (saver->stale)

@@ -199,25 +199,82 @@ state_load(struct state *state, const char *path, struct err *err)
 	return rc;
 }
 
+/* Puts an object of `wanted` into `next`, with all that belongs to it. */
+typedef int (*put_object)(
+	struct model *next, const struct model *wanted, const void *object, struct err *err);
+
+static int
+put_bridge(struct model *next, const struct model *wanted, const void *object, struct err *err)
+{
+	(void)wanted;
+	return model_add_bridge(next, object, err);
+}
+
+/* A port comes with its rules or not at all. */
+static int
+put_port(struct model *next, const struct model *wanted, const void *object, struct err *err)
+{
+	const struct port_config *port = object;
+	int rc = model_add_port(next, port, err);
+
+	if (!rc)
+		rc = model_put_filters(
+			next, port->name, model_first_filter(wanted, port->name), err);
+	return rc;
+}
+
+static int
+put_fdb(struct model *next, const struct model *wanted, const void *object, struct err *err)
+{
+	(void)wanted;
+	return model_add_fdb(next, object, err);
+}
+
+static int
+put_set(struct model *next, const struct model *wanted, const void *object, struct err *err)
+{
+	const struct set_config *set = object;
+	unsigned count = model_group_set(set);
+	int rc = model_add_set(next, set->name, NULL, 0, err);
+
+	(void)wanted;
+	for (unsigned i = 0; i < count && !rc; i++)
+		if (set[i].address.version != SET_ITSELF)
+			rc = model_add_set(next, set->name, &set[i].address, 1, err);
+	return rc;
+}
+
 /* A copy of what runs with one object more becomes real. */
 static int
-add_one(struct state *state, const struct noun *noun, const void *object, struct err *err)
+add_one(struct state *state, const struct model *wanted, put_object put, const void *object,
+	struct err *err)
 {
 	struct model next;
 	int rc = model_copy(&next, &state->running);
 
 	if (rc)
 		return err_set(err, rc, "out of memory");
-	if (noun == &noun_bridge)
-		rc = model_add_bridge(&next, object, err);
-	else if (noun == &noun_port)
-		rc = model_add_port(&next, object, err);
-	else
-		rc = model_add_fdb(&next, object, err);
+	rc = put(&next, wanted, object, err);
 	if (!rc)
 		rc = state_change(state, &next, false, NULL, err);
 	model_free(&next);
 	return rc;
+}
+
+static void
+add_each_set(struct state *state, const struct model *wanted)
+{
+	struct err err = {0};
+	unsigned rows;
+
+	for (unsigned i = 0; i < wanted->set_count; i += rows) {
+		const struct set_config *set = &wanted->sets[i];
+
+		rows = model_group_set(set);
+		if (!model_first_set(&state->running, set->name) &&
+			add_one(state, wanted, put_set, set, &err))
+			log_error("set %s is lost: %s", set->name, err.text);
+	}
 }
 
 void
@@ -226,23 +283,24 @@ state_add_each(struct state *state, const struct model *wanted)
 	const struct model *running = &state->running;
 	struct err err = {0};
 
+	add_each_set(state, wanted);
 	for (unsigned i = 0; i < wanted->bridge_count; i++) {
 		const struct bridge_config *b = &wanted->bridges[i];
 
-		if (!model_bridge(running, b->name) && add_one(state, &noun_bridge, b, &err))
+		if (!model_bridge(running, b->name) && add_one(state, wanted, put_bridge, b, &err))
 			log_error("bridge %s is lost: %s", b->name, err.text);
 	}
 	for (unsigned i = 0; i < wanted->port_count; i++) {
 		const struct port_config *p = &wanted->ports[i];
 
-		if (!model_port(running, p->name) && add_one(state, &noun_port, p, &err))
+		if (!model_port(running, p->name) && add_one(state, wanted, put_port, p, &err))
 			log_error("port %s is lost: %s", p->name, err.text);
 	}
 	for (unsigned i = 0; i < wanted->fdb_count; i++) {
 		const struct fdb_config *f = &wanted->fdb[i];
 
 		if (!model_fdb(running, f->bridge, &f->mac, f->vlan) &&
-			add_one(state, &noun_fdb, f, &err))
+			add_one(state, wanted, put_fdb, f, &err))
 			log_error("a static address of bridge %s is lost: %s", f->bridge, err.text);
 	}
 }

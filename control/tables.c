@@ -59,6 +59,9 @@ make_head(const struct live *live)
 			json_decref(row);
 			row = counters_json(&counters);
 			json_object_set_new(row, "name", json_string(live->ports[p].name));
+			json_object_set_new(row, "pairs",
+				json_integer(atomic_load_explicit(
+					&live->ports[p].port->tx_queues, memory_order_relaxed)));
 			leases = lease_show(&live->ports[p]);
 			if (leases)
 				json_object_set_new(row, "leases", leases);
@@ -203,6 +206,8 @@ read_lists(struct reader *r, const json_t *head)
 		r->ports[i] = name ? live_port(r->live, name) : NULL;
 		if (!r->ports[i])
 			continue;
+		r->ports[i]->had_pairs =
+			(unsigned)json_integer_value(json_object_get(row, "pairs"));
 		counters_parse(row, &counters);
 		datapath_port_restore(r->ports[i]->port, &counters);
 		lease_restore(r->live, r->ports[i], json_object_get(row, "leases"));

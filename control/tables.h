@@ -3,7 +3,7 @@
  * tables: what a daemon has learnt and counted, for the one after it: counters and leases of ports,
  * and learnt addresses, in a file.
  *
- *	{"version": 1, "bridges": [name...], "ports": [{"name", counters..., "leases"}...], "entries": N}\n
+ *	{"version": 1, "bridges": [name...], "ports": [{"name", "pairs", counters..., "leases"}...], "entries": N}\n
  *	N records of 16 bytes: key, port, bridge (numbers in the lists above), age in seconds
  *
  * Names of counters and drops are those of `patchbay stats --json`, so that a daemon of another

@@ -222,6 +222,18 @@ vhost_port_close(struct port *port)
 	vp->up = vp->broken = false;
 }
 
+void
+vhost_port_mute(struct port *port, bool on)
+{
+	struct vhost_port *vp = vhost_port_of(port);
+	struct err err = {0};
+
+	if (on)
+		backend_hold(&vp->backend, BACKEND_RINGS_SEND);
+	else if (backend_release(&vp->backend, BACKEND_RINGS_SEND, &err))
+		log_error("port %s: %s", port->name, err.text);
+}
+
 /* ---- what people see ---- */
 
 void

@@ -53,6 +53,9 @@ int vhost_port_open(struct port *port, struct err *err);
 /* Ends the connection and removes the socket file; before datapath_port_del(). */
 void vhost_port_close(struct port *port);
 
+/* on: what the guest sends stays in its rings, until off or until its front end is gone. */
+void vhost_port_mute(struct port *port, bool on);
+
 /* A worker found a ring of the port broken (datapath_on_broken). */
 void vhost_port_broken(struct port *port, unsigned queue, unsigned reason);
 

@@ -94,6 +94,9 @@ class State(TestCase):
         other = self.bench.folder / "other"
         other.mkdir()
         self.port(switch, "vm1")
+        switch("set", "add", "mail", "10.0.0.25")
+        switch("filter", "add", "vm1", "in", "20", "deny", "tcp dst port 25")
+        rules = switch.rows("filter", "show"), switch.rows("set", "show")
         switch("port", "add", "vm2", "vhost-user", "bridge=br0", f"path={other}/vm2.sock")
         self.port(switch, "vm3")
         switch.kill()
@@ -101,6 +104,7 @@ class State(TestCase):
         other.rmdir()
         switch.start()
         self.assertEqual([row["name"] for row in switch.rows("port", "show")], ["vm1", "vm3"])
+        self.assertEqual((switch.rows("filter", "show"), switch.rows("set", "show")), rules)
         self.says(switch.log.read_text(), "port vm2 is lost", "does not exist")
 
     def test_one_directory_is_one_daemons(self):

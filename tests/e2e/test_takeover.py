@@ -128,6 +128,8 @@ class Others(TestCase):
         wire = self.bench.wire("w0")
         switch("port", "add", "w0", "afpacket", "bridge=br0", "dev=w0")
         switch("fdb", "add", "br0", "02:00:00:00:00:98", "w0")
+        switch("set", "add", "mail", "10.0.0.25")
+        switch("filter", "add", "w0", "in", "20", "deny", "ip")
         before = switch("config", "show")
         switch.take_over()
         self.assertEqual(switch("config", "show"), before)

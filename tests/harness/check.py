@@ -20,6 +20,7 @@ SKIP = 77  # exit code of a lint that cannot run here
 LINT_SECONDS = 300
 FUZZ_SECONDS = 8
 E2E_SECONDS = 1800
+SOAK_SECONDS = 7 * 86400
 CLANG = {"CC": "clang-14"}
 
 
@@ -213,10 +214,19 @@ class Check:
             say("end-to-end tests")
             self.suite("", BUILD, {}, *arguments)
 
+    def soak(self, *arguments):
+        if self.build_once():
+            say("long runs")
+            self.tests("soak ", "tests/soak/run", SOAK_SECONDS, BUILD, {}, *arguments)
+
     def suite(self, group, folder, environment, *arguments):
         """Runs end-to-end tests with the programs of a folder."""
+        self.tests(group, "tests/e2e/run", E2E_SECONDS, folder, environment, *arguments)
+
+    def tests(self, group, program, seconds, folder, environment, *arguments):
+        """Runs a program that prints TAP."""
         before = self.counts.total
-        lines = Lines([ROOT / "tests/e2e/run", *arguments], E2E_SECONDS, cwd=ROOT,
+        lines = Lines([ROOT / program, *arguments], seconds, cwd=ROOT,
                       env=dict(os.environ, PATCHBAY_BUILD=str(folder), **environment))
         for line in lines:
             result = tap.parse(line)
@@ -227,13 +237,13 @@ class Check:
             elif line.startswith("#"):
                 print(f"        {line}", flush=True)
         if lines.end and not self.counts.failed or self.counts.total == before:
-            self.verdict("failed", "end-to-end tests", lines.end or "none was run")
+            self.verdict("failed", program, lines.end or "none was run")
 
     GROUPS = ["lint", "unit", "sanitize", "fuzz", "e2e"]
 
     def run(self, words):
-        if words[:1] == ["e2e"]:
-            self.e2e(*words[1:])
+        if words[:1] in (["e2e"], ["soak"]):
+            getattr(self, words[0])(*words[1:])
             return
         for word in words:
             if word not in self.GROUPS:

@@ -64,7 +64,9 @@ open_frontend(struct run *run, unsigned which)
 		.protocol_features = VIRTIO_BIT(VHOST_PROTOCOL_F_MQ) |
 				     VIRTIO_BIT(VHOST_PROTOCOL_F_REPLY_ACK) |
 				     VIRTIO_BIT(VHOST_PROTOCOL_F_RESET_DEVICE) |
-				     VIRTIO_BIT(VHOST_PROTOCOL_F_STATUS)};
+				     VIRTIO_BIT(VHOST_PROTOCOL_F_INFLIGHT_SHMFD) |
+				     VIRTIO_BIT(VHOST_PROTOCOL_F_STATUS),
+		.inflight = o->inflight};
 	struct err err = {0};
 
 	if (driver_memory_create(&end->memory, &memory, &err))
@@ -172,6 +174,8 @@ arrived(struct run *run, unsigned which, const struct probe_found *found, size_t
 		return; /* a straggler from before the count began */
 	if (end->arrival_ns && now - end->arrival_ns > end->gap_ns)
 		end->gap_ns = now - end->arrival_ns;
+	if (end->arrival_ns && now - end->arrival_ns > end->mark_gap_ns)
+		end->mark_gap_ns = now - end->arrival_ns;
 	end->arrival_ns = now;
 	end->bytes += len;
 	end->arrived++;

@@ -26,6 +26,7 @@ struct end {
 	uint64_t bytes, foreign;     /* of what arrived; frames of others */
 	uint64_t due_ns;             /* when the next frame is to be sent */
 	uint64_t arrival_ns, gap_ns; /* the last arrival; the longest time between two */
+	uint64_t mark_gap_ns;        /* the same, since the last mark */
 	const char *damage;
 };
 

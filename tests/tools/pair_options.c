@@ -35,8 +35,12 @@ static const char usage[] =
 	"when\n"
 	"  --timeout MS        for connecting and for each answer (default 5000)\n"
 	"  --reconnect         go on with the same rings when the switch goes away\n"
+	"  --inflight          keep the region that tells the next switch where rings stopped\n"
 	"  --since NS          CLOCK_MONOTONIC time that first_frame_ms counts from (default: start)\n"
-	"  --settle MS         keep receiving after the last frame, for late doubles (default 20)\n";
+	"  --settle MS         keep receiving after the last frame, for late doubles (default 20)\n"
+	"\n"
+	"SIGUSR1 prints what was sent and received so far, and the longest time between two arrivals\n"
+	"since the last SIGUSR1, as a line of JSON.\n";
 
 void
 die(const char *format, ...)
@@ -110,6 +114,7 @@ enum option_id {
 	O_HUGEPAGES,
 	O_TIMEOUT,
 	O_RECONNECT,
+	O_INFLIGHT,
 	O_SINCE,
 	O_SETTLE,
 	O_HELP,
@@ -139,6 +144,7 @@ static const struct option long_options[] = {
 	{"hugepages", no_argument, NULL, O_HUGEPAGES},
 	{"timeout", required_argument, NULL, O_TIMEOUT},
 	{"reconnect", no_argument, NULL, O_RECONNECT},
+	{"inflight", no_argument, NULL, O_INFLIGHT},
 	{"since", required_argument, NULL, O_SINCE},
 	{"settle", required_argument, NULL, O_SETTLE},
 	{"help", no_argument, NULL, O_HELP},
@@ -198,6 +204,7 @@ set_flag(struct options *o, int id)
 		{O_LISTEN, &o->listen},
 		{O_HUGEPAGES, &o->hugepages},
 		{O_RECONNECT, &o->reconnect},
+		{O_INFLIGHT, &o->inflight},
 	};
 	static const struct {
 		int id;

@@ -16,7 +16,7 @@ struct options {
 	double seconds;
 	unsigned sizes[SIZES_MAX], size_count;
 	enum probe_protocol protocol;
-	bool csum, one_way, no_offload_b, wait, listen, hugepages, reconnect;
+	bool csum, one_way, no_offload_b, wait, listen, hugepages, reconnect, inflight;
 	uint64_t ring_features;
 	uint64_t ring, queues, pieces, timeout_ms, settle_ms;
 };

@@ -16,13 +16,47 @@
 #define SILENCE_NS UINT64_C(2000000000) /* without any arrival: what is under way is lost */
 #define FIRST_NS   UINT64_C(20000000)   /* until an unanswered first frame is sent again */
 
-static volatile sig_atomic_t stopped;
+static volatile sig_atomic_t stopped, marked;
 
 static void
 stop(int signo)
 {
 	(void)signo;
 	stopped = 1;
+}
+
+static void
+mark(int signo)
+{
+	(void)signo;
+	marked = 1;
+}
+
+/* What a mark prints; both directions in one place: [0] is that from A to B. */
+static void
+report_mark(struct run *run, uint64_t now)
+{
+	uint64_t sent[2], received[2], doubled[2] = {0}, gap[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct end *from = &run->ends[i], *to = &run->ends[!i];
+		uint64_t silent = to->arrival_ns ? now - to->arrival_ns : 0;
+
+		sent[i] = cells_sent(from);
+		received[i] = cells_received(from);
+		for (unsigned q = 0; q < from->pairs; q++)
+			doubled[i] += from->tracks[q].doubled;
+		gap[i] = silent > to->mark_gap_ns ? silent : to->mark_gap_ns;
+		to->mark_gap_ns = 0;
+	}
+	printf("{\"mark\": true, \"reconnects\": %llu, \"sent\": [%llu, %llu], "
+	       "\"received\": [%llu, %llu], \"doubled\": [%llu, %llu], "
+	       "\"gap_ms\": [%.3f, %.3f]}\n",
+		(unsigned long long)run->reconnects, (unsigned long long)sent[0],
+		(unsigned long long)sent[1], (unsigned long long)received[0],
+		(unsigned long long)received[1], (unsigned long long)doubled[0],
+		(unsigned long long)doubled[1], (double)gap[0] / 1e6, (double)gap[1] / 1e6);
+	fflush(stdout);
 }
 
 /* The first frames go out until one arrives: a switch may need its moment to bring a port up. */
@@ -56,7 +90,7 @@ first_frame(struct run *run)
 		}
 		memset(end->latency, 0, sizeof(*end->latency));
 		end->sent = end->arrived = end->bytes = end->given_up = 0;
-		end->due_ns = end->arrival_ns = end->gap_ns = 0;
+		end->due_ns = end->arrival_ns = end->gap_ns = end->mark_gap_ns = 0;
 	}
 }
 
@@ -101,6 +135,10 @@ exchange(struct run *run)
 				return;
 		}
 		check_connections(run, now);
+		if (marked) {
+			marked = 0;
+			report_mark(run, clock_ns());
+		}
 		if (!moved && o->wait)
 			wait_for_call(run, now);
 	}
@@ -188,7 +226,7 @@ int
 main(int argc, char **argv)
 {
 	static struct run run;
-	struct sigaction action = {.sa_handler = stop};
+	struct sigaction action = {.sa_handler = stop}, on_mark = {.sa_handler = mark};
 	uint64_t end_ns;
 	bool good;
 
@@ -197,6 +235,7 @@ main(int argc, char **argv)
 		run.options.since_ns = clock_ns();
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGUSR1, &on_mark, NULL);
 	ends_attach(&run);
 	first_frame(&run);
 	run.start_ns = clock_ns();
