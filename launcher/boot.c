@@ -12,6 +12,7 @@
 
 #include "launcher/boot_internal.h"
 #include "launcher/layout.h"
+#include "launcher/legacy.h"
 
 #define PAGE UINT64_C(4096)
 
@@ -147,6 +148,25 @@ write_segments(struct ram *ram, bool long_mode)
 	table[4] = 0x0000008b00000067;
 }
 
+/*
+ * There is no firmware, but a PC that is to start again may be sent to its first instruction, in real
+ * mode: Linux does that where ACPI is hardware-reduced and there is no EFI, and never comes to the
+ * reset register.  So what stands there writes to it.
+ */
+static void
+write_firmware(struct ram *ram)
+{
+	const uint16_t port = PORT_POWER + POWER_RESET;
+	const uint8_t code[] = {
+		0xba, port & 0xff, port >> 8, /* mov dx, port */
+		0xb0, POWER_RESET_VALUE,      /* mov al, value */
+		0xee,                         /* out dx, al */
+		0xf4, 0xeb, 0xfd,             /* hlt, for ever */
+	};
+
+	memcpy(ram_at(ram, LAYOUT_FIRMWARE, sizeof(code)), code, sizeof(code));
+}
+
 static int
 load_kernel(struct boot_image *image, struct err *err)
 {
@@ -181,6 +201,7 @@ boot_load(
 	if (rc)
 		return rc;
 	memcpy(ram_at(ram, LAYOUT_CMDLINE, length), files->cmdline, length);
+	write_firmware(ram);
 	write_segments(ram, image.entry.long_mode);
 	if (image.entry.long_mode) {
 		boot_write_page_tables(ram);

@@ -4,6 +4,7 @@
  *
  *	0x00007000  boot information, page tables, command line: read once by the kernel
  *	0x000e0000  ACPI tables
+ *	0x000ffff0  what runs when the guest jumps to the firmware
  *	0x00100000  memory, up to 3 GiB
  *	0xc0000000  windows of PCI devices
  *	0xe0000000  PCI configuration space of bus 0 (ECAM)
@@ -21,7 +22,8 @@
 #define LAYOUT_CMDLINE      0x20000
 #define LAYOUT_LOW_END      0x9fc00 /* end of memory below 640 KiB */
 #define LAYOUT_ACPI         0xe0000
-#define LAYOUT_ACPI_SIZE    0x20000
+#define LAYOUT_ACPI_SIZE    0x1fff0
+#define LAYOUT_FIRMWARE     0xffff0 /* F000:FFF0, where a PC begins */
 #define LAYOUT_HIGH_START   0x100000
 #define LAYOUT_RAM_LOW_MAX  0xc0000000ULL
 #define LAYOUT_PCI_WINDOW   0xc0000000ULL
@@ -39,7 +41,7 @@
 #define PORT_I8042    0x60
 #define PORT_CMOS     0x70
 #define PORT_COM1     0x3f8
-#define PORT_POWER    0x600 /* launcher/power.h */
+#define PORT_POWER    0x600 /* launcher/legacy.h */
 #define PORT_PCI      0xcf8
 #define PORT_PCI_DATA 0xcfc
 

@@ -113,6 +113,19 @@ test_bzimage(void **state)
 	assert_int_equal(params->e820_table[0].type, 1);
 }
 
+/* Who jumps to the firmware of a PC resets the machine. */
+static void
+test_firmware(void **state)
+{
+	static const uint8_t code[] = {0xba, 0x02, 0x06, 0xb0, 0x01, 0xee, 0xf4, 0xeb, 0xfd};
+	struct image *image = *state;
+
+	write_bzimage(image, &good);
+	assert_int_equal(load(image), 0);
+	assert_int_equal(acpi_write(&image->ram, 64, &image->err), 0);
+	assert_memory_equal(ram_at(&image->ram, 0xffff0, sizeof(code)), code, sizeof(code));
+}
+
 static void
 test_bzimage_refused(void **state)
 {
@@ -300,6 +313,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_bzimage, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bzimage_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_firmware, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_initrd, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_elf, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_elf_refused, set_up, tear_down),
