@@ -70,19 +70,20 @@ buffers_add(const struct pair *pair, const struct pair_side *side, struct driver
 }
 
 struct mac
-pair_mac(unsigned side)
+pair_mac(unsigned side, unsigned number)
 {
-	return (struct mac){{0x52, 0x54, 0, 0, 0, (uint8_t)side}};
+	return (struct mac){{0x52, 0x54, 0, 0, (uint8_t)number, (uint8_t)side}};
 }
 
-/* UDP over IPv4, without checksums; type of service `tos`. */
+/* UDP over IPv4, without checksums; addresses and type of service by `number`. */
 static void
-frame_write(uint8_t *buffer, unsigned from, unsigned to, unsigned size, unsigned tos)
+frame_write(uint8_t *buffer, unsigned from, unsigned to, unsigned size, unsigned number)
 {
-	const struct mac source = pair_mac(from), target = pair_mac(to);
+	const struct mac source = pair_mac(from, number % PAIR_MACS);
+	const struct mac target = pair_mac(to, number % PAIR_MACS);
 	const unsigned payload = size - FRAME_LEN_MIN;
-	const uint8_t ip[] = {0x45, (uint8_t)tos, (uint8_t)(payload >> 8), (uint8_t)payload, 0, 0,
-		0, 0, 64, 17, 0, 0, 10, 0, 0, (uint8_t)from, 10, 0, 0, (uint8_t)to};
+	const uint8_t ip[] = {0x45, (uint8_t)number, (uint8_t)(payload >> 8), (uint8_t)payload, 0,
+		0, 0, 0, 64, 17, 0, 0, 10, 0, 0, (uint8_t)from, 10, 0, 0, (uint8_t)to};
 
 	memset(buffer, 0, VIRTIO_NET_HDR_LEN + size);
 	buffer += VIRTIO_NET_HDR_LEN;

@@ -17,13 +17,14 @@
 #include "vhost/port_vhost.h"
 
 #define PAIR_BURST 32 /* frames taken and sent at once */
+#define PAIR_MACS  4  /* addresses of a side, the first of them alone unless `mixed` */
 
 struct pair_options {
 	unsigned size;   /* bytes of a frame */
 	unsigned ring;   /* entries of each ring */
 	unsigned flight; /* frames that go round, of each port; at most `ring` */
 	bool packed, in_order, mergeable;
-	bool mixed; /* frames differ early: their type of service is their number */
+	bool mixed; /* no frame is like the one before it: addresses and type of service differ */
 	bool big;   /* buffers for 64 KiB frames, instead of 2 KiB */
 	bool huge;  /* guest memory in hugepages */
 };
@@ -49,11 +50,12 @@ struct pair {
  * to no datapath yet.  What was made stays until the process ends.  -EINVAL, -ENOMEM.
  */
 int pair_open(struct pair *pair, const struct pair_options *options, struct err *err);
-/* Sends the frames that go round.  Their source is pair_mac() of the side that sends them. */
+/* Sends the frames that go round.  Their source is a pair_mac() of the side that sends them. */
 void pair_fill(struct pair *pair);
 /* Takes up to PAIR_BURST frames on a side and sends them back; returns how many. */
 unsigned pair_turn(struct pair *pair, unsigned side);
 
-struct mac pair_mac(unsigned side);
+/* number 0..PAIR_MACS-1 */
+struct mac pair_mac(unsigned side, unsigned number);
 
 #endif

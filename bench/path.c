@@ -187,7 +187,7 @@ main(int argc, char **argv)
 	sched_setaffinity(0, sizeof(cpu), &cpu);
 	settings.bridge = (int)number;
 	for (unsigned i = 0; i < 2; i++) {
-		const struct mac mac = pair_mac(i);
+		const struct mac mac = pair_mac(i, 0);
 
 		if (datapath_port_add(&pair.sides[i].device.port, &settings, &err))
 			DIE("%s", err.text);

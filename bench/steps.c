@@ -40,7 +40,9 @@ static void
 ask_mac_lock(struct port_settings *s, unsigned side)
 {
 	s->mac_lock = true;
-	s->mac = pair_mac(side);
+	s->mac = pair_mac(side, 0);
+	for (unsigned n = 1; n < PAIR_MACS; n++)
+		s->macs.macs[s->macs.count++] = pair_mac(side, n);
 }
 
 static void
@@ -203,8 +205,6 @@ describe(void)
 		DIE("%s", err.text);
 	for (unsigned i = 0; i < 2; i++) {
 		struct port_slot *slot = &topology.ports[i];
-		const struct mac mac = pair_mac(i);
-
 		slot->port = &pair.sides[i].device.port;
 		slot->port->index = (uint16_t)i;
 		slot->port->counters = counters[i];
@@ -220,7 +220,11 @@ describe(void)
 				METER_FULL;
 		if (feature && feature->ask)
 			feature->ask(&slot->settings, i);
-		fdb_learn(bridge->fdb, fdb_make_key(mac.b, slot->settings.tag), i, NOW_S);
+		for (unsigned n = 0; n < PAIR_MACS; n++) {
+			const struct mac mac = pair_mac(i, n);
+
+			fdb_learn(bridge->fdb, fdb_make_key(mac.b, slot->settings.tag), i, NOW_S);
+		}
 	}
 }
 

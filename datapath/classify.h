@@ -55,19 +55,6 @@ classify_carries(const struct snapshot_port *p, unsigned vlan)
 }
 
 /*
- * Does it depend on a tag behind the outer one whether the port sends a frame of a VLAN that it
- * carries?  An access port sends no frame with a tag; a tunnel port may have a list of customers'.
- */
-static inline bool
-classify_looks_inside(
-	const struct snapshot_port *in, const struct snapshot_port *out, const struct frame *f)
-{
-	if (out->vlan_mode == VLAN_ACCESS)
-		return f->tagged || in->vlan_mode == VLAN_DOT1Q_TUNNEL;
-	return out->vlan_mode == VLAN_DOT1Q_TUNNEL && !out->all_cvlans;
-}
-
-/*
  * Finds the VLAN of a received frame and describes its tag in the frame.  Returns DROP_COUNT when
  * the frame may enter, else the reason why not.
  */
@@ -127,6 +114,46 @@ classify_vlan(const struct snapshot_port *p, struct frame *f)
 	return DROP_COUNT;
 }
 
+/*
+ * What frames must have in common to be treated alike: addresses, type, and what their tags say, of
+ * which two count.
+ */
+struct classify_begin {
+	__m128i first, care; /* bytes 0 to 15 */
+	uint32_t next;       /* 16 to 19 */
+	unsigned next_len;   /* of them, how many count: 0, 2 behind a tag, 4 for a second one */
+};
+
+#define CLASSIFY_BEGIN_LEN 20
+
+/* Of a frame of CLASSIFY_BEGIN_LEN private bytes that may enter. */
+static inline struct classify_begin
+classify_begin(const struct frame *f)
+{
+	struct classify_begin b = {.first = _mm_loadu_si128((const __m128i *)(const void *)f->data),
+		.care = _mm_set_epi16(0, -1, -1, -1, -1, -1, -1, -1)};
+
+	if (__builtin_expect(classify_is_tag(classify_load16(f->data + ETHERNET_TYPE_AT)), 0)) {
+		b.care = _mm_set1_epi8(-1);
+		memcpy(&b.next, f->data + ETHERNET_HEADER + 2, sizeof(b.next));
+		b.next_len = classify_is_tag(rte_be_to_cpu_16((uint16_t)b.next)) ? 4 : 2;
+	}
+	return b;
+}
+
+/* Does a frame, of as many bytes, begin like that?  next_len: b's. */
+static inline __attribute__((always_inline)) bool
+classify_begins(const struct classify_begin *b, const struct frame *f, const unsigned next_len)
+{
+	__m128i differs =
+		_mm_xor_si128(b->first, _mm_loadu_si128((const __m128i *)(const void *)f->data));
+	uint32_t next = b->next;
+
+	if (!_mm_testz_si128(differs, b->care))
+		return false;
+	return !next_len || !memcmp(&next, f->data + ETHERNET_HEADER + 2, next_len);
+}
+
 static inline void
 classify_shift(struct frame *f, int by)
 {
@@ -176,16 +203,6 @@ classify_tags(const struct snapshot_port *p, const struct frame *f)
 									   : VLAN_PCP_MASK)));
 }
 
-/* Does the frame leave by this port as it is, the tag included? */
-static inline bool
-classify_keeps(const struct snapshot_port *p, const struct frame *f)
-{
-	if (!f->tagged)
-		return !classify_tags(p, f);
-	return classify_tags(p, f) &&
-	       classify_load16(f->data + ETHERNET_HEADER) == (f->tci | classify_vid(p, f));
-}
-
 /* Brings the frame into the form in which it leaves by this port. */
 static inline void
 classify_form(const struct snapshot_port *p, struct frame *f)
@@ -204,6 +221,51 @@ classify_form(const struct snapshot_port *p, struct frame *f)
 		memcpy(f->data + ETHERNET_TYPE_AT, field, sizeof(field));
 	} else {
 		classify_pop(f);
+	}
+}
+
+/*
+ * The same for `count` frames from f on that begin alike, as far as classify_begin() says: the new
+ * beginning is made once, addresses and tag in 16 bytes, and stored over each.  `requests`: some may
+ * ask for offloads.
+ */
+static inline void
+classify_form_run(const struct snapshot_port *p, struct frame *f, unsigned count, bool requests)
+{
+	const struct frame *end = f + count;
+	unsigned vid = classify_vid(p, f);
+	bool tag = classify_tags(p, f);
+	ptrdiff_t by = ((int)tag - f->tagged) * VLAN_TAG, at;
+	uint64_t as, longer; /* both lengths, which are neighbours */
+	__m128i begin;
+
+	if (__builtin_expect(!tag && !f->tagged, 1))
+		return;
+	begin = _mm_loadu_si128((const __m128i *)(const void *)f->data);
+	if (tag) {
+		uint32_t field =
+			rte_cpu_to_be_16(f->tag_type) |
+			(uint32_t)rte_cpu_to_be_16((uint16_t)((f->tci & VLAN_PCP_MASK) | vid))
+				<< 16;
+
+		begin = _mm_insert_epi32(begin, (int)field, ETHERNET_TYPE_AT / 4);
+	} else {
+		/* The addresses end where the tag did. */
+		begin = _mm_slli_si128(begin, VLAN_TAG);
+	}
+	f->tagged = tag;
+	as = f->tag;
+	at = by > 0 ? -VLAN_TAG : 0;
+	longer = (uint64_t)(by * ((INT64_C(1) << 32) + 1));
+#pragma GCC unroll 4
+	for (; f < end; f++) {
+		_mm_storeu_si128((__m128i *)(void *)(f->data + at), begin);
+		f->data -= by;
+		f->tag = as;
+		if (requests && f->needs)
+			classify_shift(f, (int)by);
+		else
+			f->lengths += longer;
 	}
 }
 

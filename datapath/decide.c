@@ -174,33 +174,47 @@ struct runs {
 	struct run run[FRAME_BURST];
 };
 
-/*
- * How many frames from the first on begin like it: both addresses, and the type or the tag.  They
- * get its tag; what they need and the longest of them is noted.
- */
-static inline unsigned
-run_length(struct worker *w, struct frame *f, unsigned most)
+/* How many frames from the first on begin like it; they get its tag. */
+static inline __attribute__((always_inline)) unsigned
+run_alike(struct worker *w, struct frame *f, unsigned most, const struct classify_begin *begin,
+	const unsigned next_len)
 {
-	const __m128i begin = _mm_loadu_si128((const __m128i *)(const void *)f->data);
 	const uint64_t tag = f->tag;
-	uint32_t longest = w->longest;
+	uint32_t longest = f->len;
 	uint8_t needs = w->needs;
 	struct frame *next;
 
 	for (next = f + 1; next < f + most; next++) {
-		__m128i differs = _mm_xor_si128(
-			begin, _mm_loadu_si128((const __m128i *)(const void *)next->data));
-
-		if (!_mm_testz_si128(differs, differs) ||
-			next->head_len < ETHERNET_HEADER + VLAN_TAG)
+		if (next->head_len < CLASSIFY_BEGIN_LEN || !classify_begins(begin, next, next_len))
 			break;
 		next->tag = tag;
 		needs |= next->needs;
 		longest = next->len > longest ? next->len : longest;
 	}
-	w->longest = longest;
+	if (f->tagged)
+		longest -= VLAN_TAG;
+	w->longest = longest > w->longest ? longest : w->longest;
 	w->needs = needs;
 	return (unsigned)(next - f);
+}
+
+/*
+ * How many frames from the first on may be treated like it.  What they need and the longest of them
+ * is noted.
+ */
+static inline unsigned
+run_length(struct worker *w, struct frame *f, unsigned most)
+{
+	struct classify_begin begin;
+
+	w->needs |= f->needs;
+	if (UNLIKELY(f->head_len < CLASSIFY_BEGIN_LEN))
+		most = 1;
+	begin = classify_begin(f);
+	if (LIKELY(!begin.next_len))
+		return run_alike(w, f, most, &begin, 0);
+	return begin.next_len == 2 ? run_alike(w, f, most, &begin, 2)
+				   : run_alike(w, f, most, &begin, 4);
 }
 
 /* Lets the frames in that may enter, and fetches the MAC table's lines for them. */
@@ -230,13 +244,8 @@ decide_entry(struct worker *w, const struct snapshot_port *in, struct runs *runs
 		run->target_hash = fdb_hash(fdb, run->target);
 		fdb_prefetch(fdb, run->source_hash);
 		fdb_prefetch(fdb, run->target_hash);
-		w->needs |= f->needs;
-		w->longest = f->len > w->longest ? f->len : w->longest;
 		run->first = (uint8_t)i;
-		run->count = 1;
-		/* With a list of customer VLANs the tag behind the first 16 bytes counts as well. */
-		if (LIKELY(in->all_cvlans && f->head_len >= ETHERNET_HEADER + VLAN_TAG))
-			run->count = (uint8_t)run_length(w, f, count - i);
+		run->count = (uint8_t)run_length(w, f, count - i);
 		i += run->count;
 		n++;
 	}
@@ -325,9 +334,8 @@ decide_checked(struct worker *w, const struct snapshot_port *in, struct runs *ru
 	}
 }
 
-/* `plain`: the frames leave as they came. */
 static inline void
-list_add_run(struct worker *w, unsigned port, const struct run *run, bool plain)
+list_add_run(struct worker *w, unsigned port, const struct run *run)
 {
 	struct frame_list *list = list_of(w, port);
 
@@ -335,35 +343,28 @@ list_add_run(struct worker *w, unsigned port, const struct run *run, bool plain)
 	for (unsigned i = 0; i < run->count; i += 16)
 		memcpy(list->index + list->count + i, deliver_all + run->first + i, 16);
 	list->count = (uint16_t)(list->count + run->count);
-	list->plain &= plain;
 }
 
-/* Appends a run to the list of the one port that it is for; returns how many frames. */
+/*
+ * Appends a run to the list of the one port that it is for, in the form in which it leaves there;
+ * returns how many frames.
+ */
 static inline unsigned
 send_run(struct worker *w, const struct run *run, unsigned port, struct port_counters *counters)
 {
 	const struct snapshot_port *out = &w->now->ports[port];
-	const struct frame *f = &w->burst.frames[run->first];
-	unsigned sent = 0;
+	struct frame *f = &w->burst.frames[run->first];
 
-	if (LIKELY(!classify_looks_inside(w->source, out, f))) {
-		if (UNLIKELY(!classify_carries(out, f->vlan))) {
-			counters->drops[DROP_NO_MEMBER] += run->count;
-			return 0;
-		}
-		list_add_run(w, port, run, classify_keeps(out, f));
-		return run->count;
+	if (UNLIKELY(!classify_sends(out, f))) {
+		counters->drops[DROP_NO_MEMBER] += run->count;
+		return 0;
 	}
-	/* The customer's tag may stand behind the bytes that are equal. */
-	for (unsigned i = 0; i < run->count; i++) {
-		if (!classify_sends(out, f + i)) {
-			counters->drops[DROP_NO_MEMBER]++;
-			continue;
-		}
-		list_add(w, port, run->first + i);
-		sent++;
-	}
-	return sent;
+	if (UNLIKELY(w->needs))
+		classify_form_run(out, f, run->count, true);
+	else
+		classify_form_run(out, f, run->count, false);
+	list_add_run(w, port, run);
+	return run->count;
 }
 
 void

@@ -53,9 +53,14 @@ struct frame_seg {
 struct frame {
 	uint8_t *data;                /* first byte of the Ethernet header, in private memory */
 	const struct frame_seg *segs; /* the bytes behind the private ones, in order */
-	uint32_t len;                 /* all bytes, FRAME_LEN_MIN..FRAME_LEN_MAX */
-	uint16_t head_len;            /* private bytes at data; == len when seg_count is 0 */
-	uint16_t seg_count;
+	union {
+		struct {
+			uint32_t len;      /* all bytes, FRAME_LEN_MIN..FRAME_LEN_MAX */
+			uint16_t head_len; /* private bytes at data; == len if seg_count is 0 */
+			uint16_t seg_count;
+		};
+		uint64_t lengths; /* all three, in that order */
+	};
 
 	/* Offload request; positions count from data[0].  All zero for a plain frame. */
 	uint8_t needs;    /* OFFLOAD_... */
@@ -94,10 +99,8 @@ frame_clear(struct frame *f)
 static inline void
 frame_start(struct frame *f, uint8_t *data, uint32_t len, uint32_t head_len, uint64_t seg_count)
 {
-	uint64_t lengths = len | (uint64_t)head_len << 32 | seg_count << 48;
-
 	f->data = data;
-	__builtin_memcpy(&f->len, &lengths, sizeof(lengths));
+	f->lengths = len | (uint64_t)head_len << 32 | seg_count << 48;
 	__builtin_memset(&f->needs, 0, 16);
 }
 

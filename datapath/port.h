@@ -59,7 +59,7 @@ struct port_counters {
 struct frame_list {
 	uint16_t count;
 	uint16_t settled; /* of them, while they are sent: those sent or counted already */
-	bool plain;       /* each leaves in the form in which it came, its tag included */
+	bool plain; /* each is in the form in which it leaves, unless it is in several lists */
 	uint8_t index[FRAME_LIST_SIZE];
 };
 

@@ -115,7 +115,7 @@ struct worker {
 	bool shared;      /* some frame may be in several lists */
 	uint32_t pulled;  /* bytes of such frames that were made private */
 	uint8_t needs;    /* of all frames together */
-	uint32_t longest; /* frame's len */
+	uint32_t longest; /* frame's len, without tag */
 	unsigned list_count;
 	uint16_t list_ports[PORT_MAX]; /* ports whose list is not empty */
 	struct frame_list lists[PORT_MAX];

@@ -27,16 +27,22 @@ typedef vwide vlong;
 #define COPY_ROUND    (4 * sizeof(vlong)) /* bytes of one round of copy_long() */
 #define COPY_LONG_MAX 4096 /* above, the C library's way through large blocks is better */
 
-/* `half` bytes from the start and as many up to the end; they overlap where n is less than both. */
+/* `first` bytes from the start and `last` up to the end; they overlap where n is less than both. */
+static inline __attribute__((always_inline)) void
+copy_parts(uint8_t *to, const uint8_t *from, uint32_t n, unsigned first, unsigned last)
+{
+	for (unsigned i = 0; i < first; i += sizeof(vwide))
+		*(vwide *)(to + i) = *(const vwide *)(from + i);
+	to += n - last;
+	from += n - last;
+	for (unsigned i = 0; i < last; i += sizeof(vwide))
+		*(vwide *)(to + i) = *(const vwide *)(from + i);
+}
+
 static inline __attribute__((always_inline)) void
 copy_ends(uint8_t *to, const uint8_t *from, uint32_t n, unsigned half)
 {
-	for (unsigned i = 0; i < half; i += sizeof(vwide))
-		*(vwide *)(to + i) = *(const vwide *)(from + i);
-	to += n - half;
-	from += n - half;
-	for (unsigned i = 0; i < half; i += sizeof(vwide))
-		*(vwide *)(to + i) = *(const vwide *)(from + i);
+	copy_parts(to, from, n, half, half);
 }
 
 /* Up to 32 bytes. */
@@ -65,9 +71,11 @@ copy_few(uint8_t *to, const uint8_t *from, uint32_t n)
 static inline __attribute__((always_inline)) void
 copy_short(uint8_t *to, const uint8_t *from, uint32_t n)
 {
-	/* 32 to 64 first: most frames that are short are as short as can be. */
+	/* 32 to 64 first: most frames that are short are as short as can be, perhaps with a tag. */
 	if (__builtin_expect(n - 32 <= 32, 1))
 		copy_ends(to, from, n, 32);
+	else if (__builtin_expect(n - 32 <= 64, 1))
+		copy_parts(to, from, n, 64, 32);
 	else if (n < 32)
 		copy_few(to, from, n);
 	else if (n <= 128)

@@ -816,6 +816,82 @@ test_vlan_modes(void **state)
 	}
 }
 
+/* Frames that follow each other at once, in part alike as far as VLANs go. */
+#define ROW_FRAMES 40
+
+static uint32_t
+make_of_row(uint8_t *bytes, const struct vlan_row *r, unsigned k)
+{
+	uint32_t len = make(bytes, host(1), host(0), r->tci, k % 10 == 7 ? 360 : 60 + k, k);
+
+	/* Now and then another tag behind the first, and few bytes. */
+	if (k % 8 > 5) {
+		uint32_t at = r->tci != NONE ? 16 : 12;
+
+		memcpy(bytes + at, k % 16 > 7 ? "\x81\x00\x00\x05" : "\x88\xa8\x00\x07", 4);
+	}
+	return k % 20 == 19 ? 18 : len;
+}
+
+/* What the receiver gets of them all; one by one, or as they come. */
+static unsigned
+send_row(const struct vlan_row *r, bool one_by_one, struct memory_frame **got)
+{
+	const struct frame meta = {.needs = OFFLOAD_CSUM, .csum_start = 34, .csum_offset = 6};
+	struct port_counters before;
+	unsigned n = 0;
+	uint8_t bytes[400];
+
+	datapath_port_counters(&ports[0]->port, &before);
+	for (unsigned k = 0; k < ROW_FRAMES; k++) {
+		uint32_t len = make_of_row(bytes, r, k);
+
+		if (k % 9 == 4)
+			memory_port_put_offload(ports[0], 0, bytes, len, &meta);
+		else
+			memory_port_put(ports[0], 0, bytes, len);
+		if (one_by_one)
+			await_received(0, before.rx_packets + k + 1);
+	}
+	await_received(0, before.rx_packets + ROW_FRAMES);
+	while ((got[n] = memory_port_get(ports[1], QUIET_MS)) != NULL)
+		assert_true(++n <= ROW_FRAMES);
+	return n;
+}
+
+/* Whether frames come alone or together makes no difference to their tags. */
+static void
+test_vlan_bursts(void **state)
+{
+	static const uint16_t vlans[] = {0, 10, 11, 12};
+
+	(void)state;
+	for (unsigned v = 0; v < sizeof(vlans) / sizeof(vlans[0]); v++)
+		assert_int_equal(fdb_add_static(datapath_bridge_fdb(bridge),
+					 fdb_make_key(host(1).b, vlans[v]), 1),
+			0);
+	atomic_store(&ports[1]->port.accepts, OFFLOAD_CSUM);
+	for (size_t i = 0; i < sizeof(vlan_rows) / sizeof(vlan_rows[0]); i++) {
+		const struct vlan_row *r = &vlan_rows[i];
+		struct memory_frame *alone[ROW_FRAMES + 1], *together[ROW_FRAMES + 1];
+		unsigned n;
+
+		set_vlan(0, r->in_mode, r->in_tag, r->in_trunk);
+		set_vlan(1, r->out_mode, r->out_tag, r->out_trunk);
+		n = send_row(r, true, alone);
+		assert_int_equal(send_row(r, false, together), n);
+		for (unsigned k = 0; k < n; k++) {
+			assert_int_equal(alone[k]->len, together[k]->len);
+			assert_memory_equal(alone[k]->bytes, together[k]->bytes, alone[k]->len);
+			assert_int_equal(alone[k]->meta.needs, together[k]->meta.needs);
+			assert_int_equal(alone[k]->meta.csum_start, together[k]->meta.csum_start);
+			assert_int_equal(alone[k]->meta.tag, together[k]->meta.tag);
+			free(alone[k]);
+			free(together[k]);
+		}
+	}
+}
+
 static void
 test_tunnel_tags(void **state)
 {
@@ -1430,6 +1506,7 @@ main(void)
 		TEST(test_shaped_changes),
 		TEST(test_shaped_end),
 		TEST(test_vlan_modes),
+		TEST(test_vlan_bursts),
 		TEST(test_tunnel_tags),
 		TEST(test_offload_shift),
 		TEST(test_segments_mtu),
