@@ -23,7 +23,8 @@
  *	vlan_mode	the mode in force, never absent (port_config_vlan_mode)
  *	profile		the profile in force: "open" or "vm"
  *	link		"up": frames pass; "down"; "blocked" for a while by the loop guard
- *	reason		why it is not up, a sentence ("waiting for a connection"); absent when up
+ *	reason		why it is not up, a sentence ("waiting for a connection"), or why a queue of it
+ *			stands still; absent when all is well
  *	mac, mtu	those of the other end where it has its own and none was given
  *	mac_limit, mac_lock	in force
  *	storm_broadcast, storm_multicast, storm_unknown		in force; 0 = no limit
@@ -38,6 +39,7 @@
  *		regions, memory_bytes, sealed	the memory that the guest shares
  *		reconnects	connections since the port was added, less one
  *		errors		connections that patchbayd ended because of an error
+ *		stalled		list of {ring, reason}: queues with work for a second that do not move
  *	}
  *	interface	afpacket, veth only: {
  *		name, ifindex	of the kernel's interface; 0 = it does not exist
@@ -132,7 +134,7 @@ static const struct column port_columns[] = {
 	{"TAG", "tag", COLUMN_NUMBER, "its VLAN"},
 	{"MAC", "mac", COLUMN_TEXT, "address of the other end, if it was given"},
 	{"OWNER", "owner", COLUMN_TEXT, "whose it is, if it is not the configuration's"},
-	{"REASON", "reason", COLUMN_TEXT, "why the link is down"},
+	{"REASON", "reason", COLUMN_TEXT, "why the link is down, or a queue stands still"},
 	{"PROFILE", "profile", COLUMN_HIDDEN, "profile in force"},
 	{"MAC LIMIT", "mac_limit", COLUMN_HIDDEN, "most addresses learnt from it"},
 	{"BROADCAST", "storm_broadcast", COLUMN_HIDDEN, "most broadcast frames/s; 0 = no limit"},

@@ -37,7 +37,11 @@
 	X(MAC_PINNED, WARNING,                                                                  \
 		"an address changes its port too often; it stays where it was for a while")     \
 	X(MAC_STUCK, WARNING, "an address of a sticky port was heard on another port")          \
-	X(PORT_UNBLOCKED, INFO, "a port that was blocked takes part again")
+	X(PORT_UNBLOCKED, INFO, "a port that was blocked takes part again")                     \
+	X(QUEUE_STALLED, WARNING, "a queue has had work for a second and has not moved")        \
+	X(QUEUE_MOVES, INFO, "a queue that stood still moves again, or was stopped")            \
+	X(WORKER_STALLED, WARNING, "a worker has finished no turn for a second")                \
+	X(WORKER_MOVES, INFO, "a worker that stood still moves again")
 
 enum event_type {
 #define X(identifier, level, meaning) EVENT_##identifier,

@@ -26,6 +26,7 @@
 #include "control/saver.h"
 #include "control/server.h"
 #include "control/snooping.h"
+#include "control/stall_watch.h"
 #include "control/state.h"
 #include "control/taker.h"
 #include "lib/clock.h"
@@ -98,6 +99,7 @@ handle_second(evutil_socket_t fd, short what, void *arg)
 	link_follow_tick(d->state.live, &d->state.running);
 	loop_guard_tick();
 	snooping_tick();
+	stall_watch_tick(d->state.live);
 	if (d->state.saver)
 		saver_tick(d->saver, d->state.live, &d->state.running);
 }

@@ -134,6 +134,7 @@ static const struct port_kind types[] = {
 			.close = vhost_port_close,
 			.broken = vhost_port_broken,
 			.status = port_vhost_user_status,
+			.check = vhost_port_check,
 			.handover = &vhost_handover,
 		},
 	ETH(TAP, "tap"),

@@ -12,13 +12,14 @@
 #include "datapath/datapath.h"
 #include "lib/err.h"
 #include "vhost/handover.h"
+#include "vhost/vhost.h"
 
 struct event_base;
 
 /* How a port is, for `port show`. */
 struct port_state {
 	bool up;
-	char reason[192];  /* why it is not up */
+	char reason[192];  /* why it is not up, or why a queue of it stands still */
 	unsigned queues;   /* queue pairs in use */
 	struct mac mac;    /* of the other end; zero = not known */
 	unsigned mtu;      /* 0 = not known */
@@ -50,6 +51,8 @@ struct port_kind {
 	/* Before close, when another daemon opens it next; NULL: no difference. */
 	void (*leave)(struct port *port);
 	void (*broken)(struct port *port, unsigned queue, unsigned reason);
+	void (*check)(
+		struct port *port, vhost_stall_cb tell, void *arg); /* once a second, or NULL */
 	void (*status)(const struct port *port, struct port_state *state);
 	const struct port_handover *handover; /* NULL = closed here, then opened there */
 };

@@ -130,6 +130,25 @@ describe(const struct vhost_status *status)
 	return detail;
 }
 
+/* The queues that stand still; the first of them is the reason of a port that is up. */
+static json_t *
+describe_stalls(const struct port *port, struct port_state *state)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < 2u * port->rx_queues; i++) {
+		struct vhost_stall stall;
+
+		if (!vhost_port_stall(port, i, &stall))
+			continue;
+		if (!json_array_size(list))
+			snprintf(state->reason, sizeof(state->reason), "%s", stall.text);
+		json_array_append_new(list,
+			json_pack("{s:i, s:s}", "ring", (int)stall.ring, "reason", stall.text));
+	}
+	return list;
+}
+
 void
 port_vhost_user_status(const struct port *port, struct port_state *state)
 {
@@ -141,6 +160,7 @@ port_vhost_user_status(const struct port *port, struct port_state *state)
 	state->queues = status.queue_pairs;
 	state->title = "vhost";
 	state->detail = describe(&status);
+	json_object_set_new(state->detail, "stalled", describe_stalls(port, state));
 	if (state->up)
 		return;
 	switch (status.link) {

@@ -59,6 +59,21 @@ void vhost_port_mute(struct port *port, bool on);
 /* A worker found a ring of the port broken (datapath_on_broken). */
 void vhost_port_broken(struct port *port, unsigned queue, unsigned reason);
 
+struct vhost_stall {
+	unsigned ring; /* even: the guest receives, odd: it sends */
+	char text[160];
+};
+
+/*
+ * To be called once a second: looks for rings that have had work for a second and made no progress,
+ * and tells of each when that begins and when it ends.  A worker that sleeps is woken.
+ */
+typedef void (*vhost_stall_cb)(
+	struct port *port, const struct vhost_stall *stall, bool begins, void *arg);
+void vhost_port_check(struct port *port, vhost_stall_cb tell, void *arg);
+/* The one that `ring` is in; false: it moves, or has nothing to do. */
+bool vhost_port_stall(const struct port *port, unsigned ring, struct vhost_stall *stall);
+
 enum vhost_link { VHOST_LISTENING, VHOST_CONNECTING, VHOST_NEGOTIATING, VHOST_UP, VHOST_BROKEN };
 
 struct vhost_status {

@@ -12,6 +12,7 @@
 #include "vhost/backend.h"
 #include "vhost/connection.h"
 #include "vhost/path_watch.h"
+#include "vhost/stall.h"
 #include "vhost/vhost.h"
 
 struct vhost_port {
@@ -32,6 +33,13 @@ struct vhost_port {
 	unsigned retry_ms;     /* client mode: of the next attempt that fails */
 	uint64_t connected_ns; /* client mode: when the last connection began */
 	bool told;             /* the present failure was logged */
+
+	/* vhost_stall.c */
+	struct vhost_watch {
+		struct stall stall;
+		uint64_t cycles; /* of the worker */
+	} watch_ring[VHOST_RINGS_MAX];
+	uint64_t no_buffer, too_small; /* drops, when last looked at */
 };
 
 /* Gives a connected socket to the port; it takes fd. */

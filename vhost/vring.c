@@ -104,6 +104,35 @@ vring_next(const struct vring *vring, bool *wrap)
 	return vring->next;
 }
 
+bool
+vring_setup_has_entries(const struct vring_setup *setup)
+{
+	const struct virtq_packed_desc *ring = setup->desc;
+	const struct virtq_avail *avail = setup->avail;
+	uint16_t flags;
+
+	if (!has(setup->features, VIRTIO_F_RING_PACKED))
+		return __atomic_load_n(&avail->idx, __ATOMIC_ACQUIRE) != setup->next;
+	flags = __atomic_load_n(&ring[setup->next].flags, __ATOMIC_ACQUIRE);
+	return (flags & (VIRTQ_PACKED_F_AVAIL | VIRTQ_PACKED_F_USED)) ==
+	       (setup->next_wrap ? VIRTQ_PACKED_F_AVAIL : VIRTQ_PACKED_F_USED);
+}
+
+bool
+vring_has_entries(const struct vring *vring)
+{
+	/* The place is the worker's.  While it moves, what is read of it does not matter. */
+	const struct vring_setup setup = {
+		.desc = vring->desc,
+		.avail = vring->avail,
+		.features = vring->features,
+		.next = __atomic_load_n(&vring->next, __ATOMIC_RELAXED),
+		.next_wrap = __atomic_load_n(&vring->wrap, __ATOMIC_RELAXED),
+	};
+
+	return vring_setup_has_entries(&setup);
+}
+
 void
 vring_set_call(struct vring *vring, int call_fd)
 {

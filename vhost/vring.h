@@ -70,6 +70,14 @@ void vring_set_call(struct vring *vring, int call_fd);
 /* any thread: VRING_OK or why it is broken. */
 enum vring_broken vring_broken(const struct vring *vring);
 
+/*
+ * control thread: are there entries that the driver made available and the worker has not yet
+ * completed?  Reads guest memory, which may be gone (lib/fault.h).
+ */
+bool vring_has_entries(const struct vring *vring);
+/* The same of memory that is not published, from this place on (vring_setup). */
+bool vring_setup_has_entries(const struct vring_setup *setup);
+
 struct vring_counters {
 	uint64_t calls;  /* times the guest was notified */
 	uint64_t chains; /* processed */

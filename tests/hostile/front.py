@@ -73,8 +73,8 @@ class Front:
         if self.socket:
             self.socket.close()
         self.memory.close()
-        for fd in self.descriptors:
-            os.close(fd)
+        while self.descriptors:
+            os.close(self.descriptors.pop())
 
     # ---- messages ----
 
@@ -200,7 +200,7 @@ class Front:
         at = (ring * RING_BYTES if table is None else table) + 16 * index
         self.write(at, struct.pack("<QIHH", address, length, flags, following))
 
-    def offer(self, ring, *heads, jump=None):
+    def offer(self, ring, *heads, jump=None, kick=True):
         """Makes chains available and kicks."""
         base = ring * RING_BYTES + AVAIL
         for head in heads:
@@ -209,7 +209,8 @@ class Front:
             self.avail_index[ring] = (self.avail_index[ring] + 1) & 0xFFFF
         index = self.avail_index[ring] if jump is None else jump
         self.write(base + 2, struct.pack("<H", index & 0xFFFF))
-        os.eventfd_write(self.kicks[ring], 1)
+        if kick:
+            os.eventfd_write(self.kicks[ring], 1)
 
     def used(self, ring):
         """How many chains have come back."""
@@ -222,12 +223,12 @@ class Front:
             self.desc(RX, i, BUFFERS + i * 4096, length, WRITE)
         self.offer(RX, *range(count))
 
-    def transmit(self, frame, header=bytes(HEADER), index=0):
+    def transmit(self, frame, header=bytes(HEADER), index=0, kick=True):
         """A frame in one descriptor."""
         at = BUFFERS + 0x200000 + index * 0x10000
         self.write(at, header + frame)
         self.desc(TX, index, at, len(header) + len(frame))
-        self.offer(TX, index)
+        self.offer(TX, index, kick=kick)
 
     def error_signalled(self, ring, seconds=5):
         return bool(select.select([self.errors[ring]], [], [], seconds)[0])

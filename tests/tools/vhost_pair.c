@@ -14,6 +14,7 @@
 #include "tests/tools/pair_end.h"
 
 #define SILENCE_NS UINT64_C(2000000000) /* without any arrival: what is under way is lost */
+#define RESUME_NS  UINT64_C(200000000)  /* the same after a reconnect, while more is to be sent */
 #define FIRST_NS   UINT64_C(20000000)   /* until an unanswered first frame is sent again */
 
 static volatile sig_atomic_t stopped, marked;
@@ -127,7 +128,8 @@ exchange(struct run *run)
 			moved_ns = now;
 		if (!sending && all_arrived(run))
 			return;
-		if (now - moved_ns > SILENCE_NS && !all_arrived(run)) {
+		if (now - moved_ns > (sending && run->reconnects ? RESUME_NS : SILENCE_NS) &&
+			!all_arrived(run)) {
 			give_up(&run->ends[0]);
 			give_up(&run->ends[1]);
 			moved_ns = now;

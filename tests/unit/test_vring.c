@@ -771,6 +771,48 @@ test_merged_at_once(void **state)
 	}
 }
 
+/* Takes what arrived, up to `most` frames in order. */
+static unsigned
+take(struct side *side, unsigned most)
+{
+	unsigned got = 0;
+
+	while (driver_net_receive(side->net, 0, NULL, received, sizeof(received))) {
+		assert_true(got < most);
+		assert_memory_equal(received, content(got, 300), 300);
+		got++;
+	}
+	driver_net_flush(side->net, 0);
+	return got;
+}
+
+/* ---- what the control thread sees of entries ---- */
+
+static void
+test_entries_are_seen(void **state)
+{
+	(void)state;
+	for (unsigned bits = 0; bits < 32; bits++) {
+		struct row row = {.features = features_of(bits), .size = 16};
+		struct side a, b;
+
+		row_open(&a, &row);
+		row_open(&b, &row);
+		/* More than twice round the ring: the wrap counters are looked at as well. */
+		for (unsigned i = 0; i < 40; i++) {
+			assert_false(vring_has_entries(a.vring[1]));
+			assert_true(vring_has_entries(b.vring[0]));
+			assert_int_equal(driver_net_send(a.net, 0, NULL, content(0, 300), 300), 0);
+			driver_net_flush(a.net, 0);
+			assert_true(vring_has_entries(a.vring[1]));
+			assert_int_equal(side_forward(&a, &b, &burst), 1);
+			assert_int_equal(take(&b, 1), 1);
+		}
+		side_close(&a);
+		side_close(&b);
+	}
+}
+
 /* ---- a sender whose memory goes away ---- */
 
 /* Sends `count` frames of 300 bytes; the last one's end is in memory that is gone if `lost`. */
@@ -799,21 +841,6 @@ send_or_fail(struct side *to, unsigned count, const uint8_t *lost)
 	fault_end(&guard);
 	vhost_rings_ops.tx_flush(&to->device.port, 0);
 	return true;
-}
-
-/* Takes what arrived, up to `most` frames in order. */
-static unsigned
-take(struct side *side, unsigned most)
-{
-	unsigned got = 0;
-
-	while (driver_net_receive(side->net, 0, NULL, received, sizeof(received))) {
-		assert_true(got < most);
-		assert_memory_equal(received, content(got, 300), 300);
-		got++;
-	}
-	driver_net_flush(side->net, 0);
-	return got;
 }
 
 /* The receiver has no part in it: its ring stands between two frames, and goes on from there. */
@@ -962,6 +989,7 @@ main(void)
 		cmocka_unit_test(test_no_lost_wakeup),
 		cmocka_unit_test(test_no_needless_notice),
 		cmocka_unit_test(test_merged_at_once),
+		cmocka_unit_test(test_entries_are_seen),
 		cmocka_unit_test(test_sender_lost),
 		cmocka_unit_test(test_continued),
 		cmocka_unit_test(test_visit_budget),
