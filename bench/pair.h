@@ -17,7 +17,7 @@
 #include "vhost/port_vhost.h"
 
 #define PAIR_BURST 32 /* frames taken and sent at once */
-#define PAIR_MACS  4  /* addresses of a side, the first of them alone unless `mixed` */
+#define PAIR_MACS  2  /* addresses of a side, the first of them alone unless `mixed` */
 
 struct pair_options {
 	unsigned size;   /* bytes of a frame */

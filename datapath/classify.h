@@ -21,7 +21,9 @@
 #define VLAN_TAG         4
 #define VLAN_VID_MASK    0x0fff
 #define VLAN_PCP_MASK    0xf000 /* PCP and DEI */
-#define VLAN_HAD_TAG     0x0001 /* in frame.tci: the frame came with a tag */
+/* In frame.tci, below PCP and DEI: */
+#define VLAN_HAD_TAG     0x0001 /* the frame came with a tag */
+#define VLAN_HAS_VID     0x0002 /* the tag it holds right now names its VLAN */
 
 static inline uint16_t
 classify_load16(const uint8_t *p)
@@ -54,6 +56,43 @@ classify_carries(const struct snapshot_port *p, unsigned vlan)
 	}
 }
 
+/* classify_vlan() of a frame with a tag. */
+static inline enum drop
+classify_tagged(const struct snapshot_port *p, struct frame *f)
+{
+	unsigned vid, tci;
+
+	if (f->head_len < ETHERNET_HEADER + VLAN_TAG)
+		return DROP_VLAN_MALFORMED;
+	tci = classify_load16(f->data + ETHERNET_HEADER);
+	vid = tci & VLAN_VID_MASK;
+	if (vid == VLAN_VID_MASK)
+		return DROP_VLAN_MALFORMED;
+	if (p->vlan_mode == VLAN_DOT1Q_TUNNEL) {
+		/* The customer's tag is payload; the bridge's own goes in front of it. */
+		f->tag = p->untagged;
+		return p->all_cvlans || vlan_set_has(&p->cvlans, vid) ? DROP_COUNT
+								      : DROP_VLAN_DENIED;
+	}
+	f->tagged = 1;
+	f->tci = (uint16_t)((tci & VLAN_PCP_MASK) | VLAN_HAD_TAG | (vid ? VLAN_HAS_VID : 0));
+	f->tag_type = classify_load16(f->data + ETHERNET_TYPE_AT);
+	f->vlan = (uint16_t)vid;
+	switch (p->vlan_mode) {
+	case VLAN_TRUNK:
+		return p->all_vlans || vlan_set_has(&p->trunks, vid) ? DROP_COUNT
+								     : DROP_VLAN_DENIED;
+	case VLAN_ACCESS:
+		f->vlan = p->tag;
+		return vid ? DROP_VLAN_DENIED : DROP_COUNT;
+	default:
+		f->vlan = vid ? (uint16_t)vid : p->tag;
+		return f->vlan == p->tag || p->all_vlans || vlan_set_has(&p->trunks, vid)
+			       ? DROP_COUNT
+			       : DROP_VLAN_DENIED;
+	}
+}
+
 /*
  * Finds the VLAN of a received frame and describes its tag in the frame.  Returns DROP_COUNT when
  * the frame may enter, else the reason why not.
@@ -61,57 +100,34 @@ classify_carries(const struct snapshot_port *p, unsigned vlan)
 static inline enum drop
 classify_vlan(const struct snapshot_port *p, struct frame *f)
 {
-	uint16_t type = classify_load16(f->data + ETHERNET_TYPE_AT);
-	unsigned vid = 0;
+	if (__builtin_expect(classify_is_tag(classify_load16(f->data + ETHERNET_TYPE_AT)), 0))
+		return classify_tagged(p, f);
+	f->tag = p->untagged;
+	return (enum drop)p->untagged_drop;
+}
 
-	f->tagged = 0;
-	f->tci = 0;
-	f->tag_type = ETHERTYPE_VLAN;
-	if (__builtin_expect(classify_is_tag(type), 0)) {
-		uint16_t tci;
-
-		if (f->head_len < ETHERNET_HEADER + VLAN_TAG)
-			return DROP_VLAN_MALFORMED;
-		tci = classify_load16(f->data + ETHERNET_HEADER);
-		vid = tci & VLAN_VID_MASK;
-		if (vid == VLAN_VID_MASK)
-			return DROP_VLAN_MALFORMED;
-		if (p->vlan_mode == VLAN_DOT1Q_TUNNEL) {
-			/* The customer's tag is payload; the bridge's own goes in front of it. */
-			if (!p->all_cvlans && !vlan_set_has(&p->cvlans, vid))
-				return DROP_VLAN_DENIED;
-		} else {
-			f->tagged = 1;
-			f->tci = (tci & VLAN_PCP_MASK) | VLAN_HAD_TAG;
-			f->tag_type = type;
-		}
-	} else if (p->vlan_mode == VLAN_DOT1Q_TUNNEL && !p->all_cvlans &&
-		   !vlan_set_has(&p->cvlans, 0)) {
-		return DROP_VLAN_DENIED;
-	}
+/* control thread: notes what is the same for all frames without a tag. */
+static inline void
+classify_prepare(struct snapshot_port *p)
+{
+	struct frame f = {.tag_type = ETHERTYPE_VLAN};
+	bool enters = true;
 
 	switch (p->vlan_mode) {
 	case VLAN_TRUNK:
-		f->vlan = (uint16_t)vid;
-		if (!p->all_vlans && !vlan_set_has(&p->trunks, vid))
-			return DROP_VLAN_DENIED;
-		break;
-	case VLAN_ACCESS:
-		if (vid)
-			return DROP_VLAN_DENIED;
-		f->vlan = p->tag;
+		enters = p->all_vlans || vlan_set_has(&p->trunks, 0);
 		break;
 	case VLAN_DOT1Q_TUNNEL:
-		f->vlan = p->tag;
-		f->tag_type = p->qinq_ethtype;
+		f.tag_type = p->qinq_ethtype;
+		f.vlan = p->tag;
+		enters = p->all_cvlans || vlan_set_has(&p->cvlans, 0);
 		break;
 	default:
-		f->vlan = vid ? (uint16_t)vid : p->tag;
-		if (f->vlan != p->tag && !p->all_vlans && !vlan_set_has(&p->trunks, vid))
-			return DROP_VLAN_DENIED;
+		f.vlan = p->tag;
 		break;
 	}
-	return DROP_COUNT;
+	p->untagged = f.tag;
+	p->untagged_drop = enters ? DROP_COUNT : DROP_VLAN_DENIED;
 }
 
 /*
@@ -165,24 +181,6 @@ classify_shift(struct frame *f, int by)
 		f->hdr_len = (uint16_t)(f->hdr_len + by);
 }
 
-static inline void
-classify_push(struct frame *f)
-{
-	f->data -= VLAN_TAG;
-	memmove(f->data, f->data + VLAN_TAG, 2 * MAC_LEN);
-	classify_shift(f, VLAN_TAG);
-	f->tagged = 1;
-}
-
-static inline void
-classify_pop(struct frame *f)
-{
-	memmove(f->data + VLAN_TAG, f->data, 2 * MAC_LEN);
-	f->data += VLAN_TAG;
-	classify_shift(f, -VLAN_TAG);
-	f->tagged = 0;
-}
-
 /* The VLAN that the port's tag names on this frame; 0 where it has none. */
 static inline unsigned
 classify_vid(const struct snapshot_port *p, const struct frame *f)
@@ -203,70 +201,87 @@ classify_tags(const struct snapshot_port *p, const struct frame *f)
 									   : VLAN_PCP_MASK)));
 }
 
-/* Brings the frame into the form in which it leaves by this port. */
-static inline void
-classify_form(const struct snapshot_port *p, struct frame *f)
+/* What is done to a frame that leaves by a port: the same for all frames with one `tag`. */
+struct classify_form {
+	bool keeps;       /* nothing */
+	bool tags;        /* it leaves with a tag */
+	int by;           /* and so many bytes longer */
+	uint32_t field;   /* of tags: the tag itself, as it is sent */
+	uint64_t tag;     /* the frame's then */
+	uint64_t lengths; /* what is added to the frame's */
+};
+
+static inline struct classify_form
+classify_form_of(const struct snapshot_port *p, const struct frame *f)
 {
 	unsigned vid = classify_vid(p, f);
-	bool tag = classify_tags(p, f);
+	struct classify_form form = {.tags = classify_tags(p, f)};
+	struct frame after = {.tag = f->tag};
 
-	if (__builtin_expect(!tag && !f->tagged, 1))
-		return;
-	if (tag) {
-		uint16_t field[2] = {rte_cpu_to_be_16(f->tag_type),
-			rte_cpu_to_be_16((uint16_t)((f->tci & VLAN_PCP_MASK) | vid))};
-
-		if (!f->tagged)
-			classify_push(f);
-		memcpy(f->data + ETHERNET_TYPE_AT, field, sizeof(field));
-	} else {
-		classify_pop(f);
-	}
+	form.keeps = f->tagged ? form.tags && !(f->tci & VLAN_HAS_VID) == !vid : !form.tags;
+	if (form.keeps)
+		return form;
+	after.tagged = form.tags;
+	after.tci = (uint16_t)((f->tci & ~VLAN_HAS_VID) | (vid ? VLAN_HAS_VID : 0));
+	form.tag = after.tag;
+	form.by = (form.tags - f->tagged) * VLAN_TAG;
+	form.field = rte_cpu_to_be_32((uint32_t)f->tag_type << 16 | (f->tci & VLAN_PCP_MASK) | vid);
+	/* Both lengths grow. */
+	form.lengths = (uint64_t)(form.by * ((INT64_C(1) << 32) + 1));
+	return form;
 }
 
 /*
- * The same for `count` frames from f on that begin alike, as far as classify_begin() says: the new
- * beginning is made once, addresses and tag in 16 bytes, and stored over each.  `requests`: some may
- * ask for offloads.
+ * Does it to `count` frames from f on that begin alike, as far as classify_begin() says: the new
+ * beginning, 16 bytes with addresses and tag, is made once and stored over each.  `requests`: some
+ * may ask for offloads.
  */
 static inline void
-classify_form_run(const struct snapshot_port *p, struct frame *f, unsigned count, bool requests)
+classify_form_apply(
+	const struct classify_form *form, struct frame *f, unsigned count, const bool requests)
 {
 	const struct frame *end = f + count;
-	unsigned vid = classify_vid(p, f);
-	bool tag = classify_tags(p, f);
-	ptrdiff_t by = ((int)tag - f->tagged) * VLAN_TAG, at;
-	uint64_t as, longer; /* both lengths, which are neighbours */
-	__m128i begin;
+	const ptrdiff_t by = form->by, at = by > 0 ? -VLAN_TAG : 0;
+	const uint64_t tag = form->tag, lengths = form->lengths;
+	__m128i begin = _mm_loadu_si128((const __m128i *)(const void *)f->data);
 
-	if (__builtin_expect(!tag && !f->tagged, 1))
-		return;
-	begin = _mm_loadu_si128((const __m128i *)(const void *)f->data);
-	if (tag) {
-		uint32_t field =
-			rte_cpu_to_be_16(f->tag_type) |
-			(uint32_t)rte_cpu_to_be_16((uint16_t)((f->tci & VLAN_PCP_MASK) | vid))
-				<< 16;
-
-		begin = _mm_insert_epi32(begin, (int)field, ETHERNET_TYPE_AT / 4);
-	} else {
-		/* The addresses end where the tag did. */
-		begin = _mm_slli_si128(begin, VLAN_TAG);
-	}
-	f->tagged = tag;
-	as = f->tag;
-	at = by > 0 ? -VLAN_TAG : 0;
-	longer = (uint64_t)(by * ((INT64_C(1) << 32) + 1));
+	if (form->tags)
+		begin = _mm_insert_epi32(begin, (int)form->field, ETHERNET_TYPE_AT / 4);
+	else
+		begin = _mm_slli_si128(begin, VLAN_TAG); /* the addresses end where the tag did */
 #pragma GCC unroll 4
 	for (; f < end; f++) {
 		_mm_storeu_si128((__m128i *)(void *)(f->data + at), begin);
 		f->data -= by;
-		f->tag = as;
+		f->tag = tag;
 		if (requests && f->needs)
 			classify_shift(f, (int)by);
 		else
-			f->lengths += longer;
+			f->lengths += lengths;
 	}
+}
+
+/* Brings the frame into the form in which it leaves by this port. */
+static inline void
+classify_form(const struct snapshot_port *p, struct frame *f)
+{
+	struct classify_form form = classify_form_of(p, f);
+
+	if (!form.keeps)
+		classify_form_apply(&form, f, 1, true);
+}
+
+/*
+ * Does it depend on what stands behind the outer tag whether the port sends a frame of a VLAN that it
+ * carries?  An access port sends no frame with a tag; a tunnel port may have a list of customers'.
+ */
+static inline bool
+classify_looks_inside(
+	const struct snapshot_port *in, const struct snapshot_port *out, const struct frame *f)
+{
+	if (out->vlan_mode == VLAN_ACCESS)
+		return f->tagged || in->vlan_mode == VLAN_DOT1Q_TUNNEL;
+	return out->vlan_mode == VLAN_DOT1Q_TUNNEL && !out->all_cvlans;
 }
 
 /* Does the port send this frame's VLAN, and what stands behind the tag? */

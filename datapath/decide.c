@@ -14,6 +14,18 @@
 
 #define COPIES_DIRECT 2 /* of a frame, made from its sender's memory; for more it is made private */
 
+/* Neighbours in a burst that begin alike and may enter: judged, learnt and looked up once. */
+struct run {
+	uint8_t first, count; /* indexes of burst->frames */
+	fdb_key source, target;
+	uint64_t source_hash, target_hash;
+};
+
+struct runs {
+	unsigned count;
+	struct run run[FRAME_BURST];
+};
+
 static inline bool
 is_group(const uint8_t *mac)
 {
@@ -95,43 +107,44 @@ learns_in(const struct snapshot_port *in, unsigned vlan)
 
 /* Learns the source address, or keeps it young. */
 static inline void
-learn(struct worker *w, const struct snapshot_port *in, uint64_t hash, fdb_key key)
+learn(struct worker *w, const struct snapshot_port *in, const struct fdb *fdb, unsigned port,
+	uint64_t hash, fdb_key key)
 {
 	struct fdb_entry *e;
 	uint32_t value;
 
-	e = fdb_lookup(in->bridge->fdb, hash, key, &value);
-	if (LIKELY(e && (value & 0xffff) == in->port->index))
+	e = fdb_lookup(fdb, hash, key, &value);
+	if (LIKELY(e && (value & 0xffff) == port))
 		fdb_touch(e, w->now_s);
 	else if (!e || !(value & FDB_STATIC))
-		worker_learn(w, key, in->port->index, in->generation);
+		worker_learn(w, key, port, in->generation);
 }
 
 /* May a port that is locked to its addresses send from this one? */
 static bool
-mac_lock_admits(const struct snapshot_port *in, const uint8_t *source)
+mac_lock_admits(const struct snapshot_port *in, fdb_key source)
 {
-	if (LIKELY(memcmp(source, in->mac.b, MAC_LEN) == 0))
-		return true;
-	for (unsigned i = 0; i < in->macs.count; i++)
-		if (memcmp(source, in->macs.macs[i].b, MAC_LEN) == 0)
+	for (unsigned i = 0; i < in->lock_count; i++)
+		if (LIKELY((source ^ in->lock[i]) <= VLAN_VID_MASK))
 			return true;
 	return false;
 }
 
-/* What a frame's addresses and VLAN say against it; DROP_COUNT = nothing. */
+/*
+ * Finds a frame's VLAN, and the keys of its addresses there.  What they say against it; DROP_COUNT =
+ * nothing.
+ */
 static inline enum drop
-admit(const struct snapshot_port *in, struct frame *f)
+admit(const struct snapshot_port *in, struct frame *f, struct run *run)
 {
-	const uint8_t *source = f->data + MAC_LEN;
 	enum drop drop = classify_vlan(in, f);
 
 	if (UNLIKELY(drop != DROP_COUNT))
 		return drop;
-	/* A key of VLAN 0 is the bare address. */
-	if (UNLIKELY(is_group(source) || !fdb_make_key(source, 0)))
+	fdb_make_keys(f->data, f->vlan, &run->target, &run->source);
+	if (UNLIKELY(fdb_key_is_group(run->source) || run->source <= VLAN_VID_MASK))
 		return DROP_BAD_SOURCE;
-	if (UNLIKELY(in->mac_lock) && !mac_lock_admits(in, source))
+	if (UNLIKELY(in->lock_count) && !mac_lock_admits(in, run->source))
 		return DROP_MAC_LOCK;
 	if (UNLIKELY(reserved_address(f->data)) &&
 		(in->drop_reserved || !(in->bridge->forward_bpdu || in->forward_reserved)))
@@ -140,7 +153,7 @@ admit(const struct snapshot_port *in, struct frame *f)
 }
 
 /* Where a frame goes whose destination has no single known port. */
-static void
+static __attribute__((noinline)) void
 decide_many(struct worker *w, const struct snapshot_port *in, unsigned i,
 	struct port_counters *counters)
 {
@@ -162,94 +175,80 @@ decide_many(struct worker *w, const struct snapshot_port *in, unsigned i,
 	counters->rx_copies += copies;
 }
 
-/* Neighbours in a burst that begin alike and may enter: judged, learnt and looked up once. */
-struct run {
-	uint8_t first, count; /* indexes of burst->frames */
-	fdb_key source, target;
-	uint64_t source_hash, target_hash;
-};
-
-struct runs {
-	unsigned count;
-	struct run run[FRAME_BURST];
+/* What the frames of a burst that may enter have in common. */
+struct together {
+	uint32_t longest; /* without tag */
+	uint8_t needs;    /* of all */
 };
 
 /* How many frames from the first on begin like it; they get its tag. */
 static inline __attribute__((always_inline)) unsigned
-run_alike(struct worker *w, struct frame *f, unsigned most, const struct classify_begin *begin,
-	const unsigned next_len)
+run_alike(struct frame *f, const struct frame *end, const struct classify_begin *begin,
+	struct together *all, const unsigned next_len)
 {
 	const uint64_t tag = f->tag;
 	uint32_t longest = f->len;
-	uint8_t needs = w->needs;
+	uint8_t needs = all->needs;
 	struct frame *next;
 
-	for (next = f + 1; next < f + most; next++) {
+	for (next = f + 1; next < end; next++) {
 		if (next->head_len < CLASSIFY_BEGIN_LEN || !classify_begins(begin, next, next_len))
 			break;
 		next->tag = tag;
 		needs |= next->needs;
 		longest = next->len > longest ? next->len : longest;
 	}
-	if (f->tagged)
+	if (next_len && f->tagged)
 		longest -= VLAN_TAG;
-	w->longest = longest > w->longest ? longest : w->longest;
-	w->needs = needs;
+	all->longest = longest > all->longest ? longest : all->longest;
+	all->needs = needs;
 	return (unsigned)(next - f);
 }
 
-/*
- * How many frames from the first on may be treated like it.  What they need and the longest of them
- * is noted.
- */
+/* How many frames from the first on, in front of `end`, may be treated like it. */
 static inline unsigned
-run_length(struct worker *w, struct frame *f, unsigned most)
+run_length(struct frame *f, const struct frame *end, struct together *all)
 {
-	struct classify_begin begin;
+	struct classify_begin begin = classify_begin(f);
 
-	w->needs |= f->needs;
+	all->needs |= f->needs;
 	if (UNLIKELY(f->head_len < CLASSIFY_BEGIN_LEN))
-		most = 1;
-	begin = classify_begin(f);
+		end = f + 1;
 	if (LIKELY(!begin.next_len))
-		return run_alike(w, f, most, &begin, 0);
-	return begin.next_len == 2 ? run_alike(w, f, most, &begin, 2)
-				   : run_alike(w, f, most, &begin, 4);
+		return run_alike(f, end, &begin, all, 0);
+	return begin.next_len == 2 ? run_alike(f, end, &begin, all, 2)
+				   : run_alike(f, end, &begin, all, 4);
 }
 
 /* Lets the frames in that may enter, and fetches the MAC table's lines for them. */
-static inline void
+static __attribute__((noinline)) void
 decide_entry(struct worker *w, const struct snapshot_port *in, struct runs *runs,
 	struct port_counters *counters)
 {
 	const struct fdb *fdb = in->bridge->fdb;
-	const unsigned count = w->burst.count;
-	unsigned n = 0;
+	const struct frame *end = &w->burst.frames[w->burst.count];
+	struct together all = {0};
+	struct run *run = runs->run;
 
-	w->needs = 0;
-	w->longest = 0;
-	for (unsigned i = 0; i < count;) {
-		struct frame *f = &w->burst.frames[i];
-		enum drop drop = admit(in, f);
-		struct run *run = &runs->run[n];
+	for (struct frame *f = w->burst.frames; f < end;) {
+		enum drop drop = admit(in, f, run);
 
 		if (UNLIKELY(drop != DROP_COUNT)) {
 			counters->drops[drop]++;
-			i++;
+			f++;
 			continue;
 		}
-		run->source = fdb_make_key(f->data + MAC_LEN, f->vlan);
-		run->target = fdb_make_key(f->data, f->vlan);
 		run->source_hash = fdb_hash(fdb, run->source);
 		run->target_hash = fdb_hash(fdb, run->target);
 		fdb_prefetch(fdb, run->source_hash);
 		fdb_prefetch(fdb, run->target_hash);
-		run->first = (uint8_t)i;
-		run->count = (uint8_t)run_length(w, f, count - i);
-		i += run->count;
-		n++;
+		run->first = (uint8_t)(f - w->burst.frames);
+		run->count = (uint8_t)run_length(f, end, &all);
+		f += run++->count;
 	}
-	runs->count = n;
+	runs->count = (unsigned)(run - runs->run);
+	w->needs = all.needs;
+	w->longest = all.longest;
 }
 
 /* The port behind which an address was heard that the table does not have, or not yet. */
@@ -271,15 +270,15 @@ find_sighting(const struct worker *w, const struct snapshot_port *in, fdb_key ke
 
 /* The port index behind an address; PORT_MAX when it is not one known port of this bridge. */
 static inline unsigned
-find_port(const struct worker *w, const struct snapshot_port *in, uint64_t hash, fdb_key key,
-	const uint8_t *mac)
+find_port(const struct worker *w, const struct snapshot_port *in, const struct fdb *fdb,
+	uint64_t hash, fdb_key key)
 {
 	uint32_t value;
 
 	/* Key 0 is that of the table's free places. */
-	if (is_group(mac) || !key)
+	if (fdb_key_is_group(key) || !key)
 		return PORT_MAX;
-	if (UNLIKELY(!fdb_lookup(in->bridge->fdb, hash, key, &value)))
+	if (UNLIKELY(!fdb_lookup(fdb, hash, key, &value)))
 		return find_sighting(w, in, key);
 	value &= 0xffff;
 	/* The table may be ahead of this snapshot. */
@@ -305,7 +304,7 @@ runs_mask(const struct worker *w, const struct runs *runs)
 }
 
 /* Leaves of the frames that may enter those that the port's checks let pass. */
-static void
+static __attribute__((noinline)) void
 decide_checked(struct worker *w, const struct snapshot_port *in, struct runs *runs)
 {
 	struct run all[FRAME_BURST];
@@ -334,14 +333,25 @@ decide_checked(struct worker *w, const struct snapshot_port *in, struct runs *ru
 	}
 }
 
+/* Where the run before this one went, and how: true of all frames of its tag for that port. */
+struct way {
+	unsigned port;
+	bool asks; /* each run is asked whether the port sends what stands behind its tag */
+	uint64_t tag;
+	struct frame_list *list; /* the port's */
+	struct classify_form form;
+};
+
 static inline void
-list_add_run(struct worker *w, unsigned port, const struct run *run)
+list_add_run(struct frame_list *list, const struct run *run)
 {
-	struct frame_list *list = list_of(w, port);
+	uint8_t *to = list->index + list->count;
+	unsigned i = 0;
 
 	/* Both arrays go on behind FRAME_BURST. */
-	for (unsigned i = 0; i < run->count; i += 16)
-		memcpy(list->index + list->count + i, deliver_all + run->first + i, 16);
+	do
+		memcpy(to + i, deliver_all + run->first + i, 16);
+	while (UNLIKELY((i += 16) < run->count));
 	list->count = (uint16_t)(list->count + run->count);
 }
 
@@ -350,53 +360,67 @@ list_add_run(struct worker *w, unsigned port, const struct run *run)
  * returns how many frames.
  */
 static inline unsigned
-send_run(struct worker *w, const struct run *run, unsigned port, struct port_counters *counters)
+send_run(struct worker *w, const struct run *run, unsigned port, struct way *way,
+	struct port_counters *counters)
 {
 	const struct snapshot_port *out = &w->now->ports[port];
 	struct frame *f = &w->burst.frames[run->first];
 
-	if (UNLIKELY(!classify_sends(out, f))) {
+	bool known = port == way->port && f->tag == way->tag;
+
+	if (!(known && !way->asks) && UNLIKELY(!classify_sends(out, f))) {
 		counters->drops[DROP_NO_MEMBER] += run->count;
 		return 0;
 	}
-	if (UNLIKELY(w->needs))
-		classify_form_run(out, f, run->count, true);
-	else
-		classify_form_run(out, f, run->count, false);
-	list_add_run(w, port, run);
+	if (!known) {
+		way->port = port;
+		way->asks = classify_looks_inside(w->source, out, f);
+		way->tag = f->tag;
+		way->list = list_of(w, port);
+		way->form = classify_form_of(out, f);
+	}
+	if (!way->form.keeps) {
+		if (UNLIKELY(w->needs))
+			classify_form_apply(&way->form, f, run->count, true);
+		else
+			classify_form_apply(&way->form, f, run->count, false);
+	}
+	list_add_run(way->list, run);
 	return run->count;
 }
 
 void
 decide_burst(struct worker *w, const struct snapshot_port *in, struct port_counters *counters)
 {
+	const struct fdb *fdb = in->bridge->fdb;
+	const unsigned own = in->port->index;
 	fdb_key source = 0, target = 0;
 	unsigned out = PORT_MAX, forwarded = 0;
+	struct way way = {.port = PORT_MAX};
 	struct runs runs;
 
 	decide_entry(w, in, &runs, counters);
 	if (UNLIKELY(in->in_checks))
 		decide_checked(w, in, &runs);
-	for (unsigned n = 0; n < runs.count; n++) {
-		const struct run *run = &runs.run[n];
+	for (const struct run *run = runs.run, *end = run + runs.count; run < end; run++) {
 		const struct frame *f = &w->burst.frames[run->first];
 
 		if (run->source != source) {
 			source = run->source;
 			if (LIKELY(in->learns_all) || learns_in(in, f->vlan))
-				learn(w, in, run->source_hash, source);
+				learn(w, in, fdb, own, run->source_hash, source);
 		}
 		if (run->target != target) {
 			target = run->target;
-			out = find_port(w, in, run->target_hash, target, f->data);
+			out = find_port(w, in, fdb, run->target_hash, target);
 		}
 		if (UNLIKELY(out == PORT_MAX)) {
 			for (unsigned i = 0; i < run->count; i++)
 				decide_many(w, in, run->first + i, counters);
-		} else if (UNLIKELY(out == in->port->index)) {
+		} else if (UNLIKELY(out == own)) {
 			counters->drops[DROP_HAIRPIN] += run->count;
 		} else {
-			forwarded += send_run(w, run, out, counters);
+			forwarded += send_run(w, run, out, &way, counters);
 		}
 	}
 	counters->rx_forwarded += forwarded;

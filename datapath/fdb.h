@@ -81,6 +81,24 @@ fdb_make_key(const uint8_t *mac, unsigned vlan)
 	return (high | (uint64_t)low << 32) << 16 | (vlan & 0xfff);
 }
 
+/* Those of both addresses at the beginning of an Ethernet header, of which 12 bytes are read. */
+static inline void
+fdb_make_keys(const uint8_t *header, unsigned vlan, fdb_key *target, fdb_key *source)
+{
+	uint64_t first, last;
+
+	__builtin_memcpy(&first, header, 8);
+	__builtin_memcpy(&last, header + 4, 8);
+	*target = first << 16 | vlan;
+	*source = (last & ~UINT64_C(0xffff)) | vlan;
+}
+
+static inline bool
+fdb_key_is_group(fdb_key key)
+{
+	return key & UINT64_C(1) << 16;
+}
+
 static inline void
 fdb_key_mac(fdb_key key, struct mac *mac)
 {

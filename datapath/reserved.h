@@ -13,9 +13,13 @@
 static inline bool
 reserved_address(const uint8_t *mac)
 {
-	uint32_t high = (uint32_t)mac[0] << 16 | (uint32_t)mac[1] << 8 | mac[2];
-	uint32_t low = (uint32_t)mac[3] << 16 | (uint32_t)mac[4] << 8 | mac[5];
+	uint32_t high, low;
 
+	/* No other begins with more. */
+	if (__builtin_expect(mac[0] > 1, 1))
+		return false;
+	high = (uint32_t)mac[0] << 16 | (uint32_t)mac[1] << 8 | mac[2];
+	low = (uint32_t)mac[3] << 16 | (uint32_t)mac[4] << 8 | mac[5];
 	switch (high) {
 	case 0x0180c2:
 		return low < 0x10;

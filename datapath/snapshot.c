@@ -110,9 +110,19 @@ describe_checks(struct snapshot_port *p)
 		p->out_checks |= CHECK_OUT_POLICE;
 }
 
-/* The port's addresses; -ENOMEM. */
+static void
+describe_mac_lock(struct snapshot_port *p, const struct port_settings *set)
+{
+	if (!set->mac_lock)
+		return;
+	p->lock[p->lock_count++] = fdb_make_key(set->mac.b, 0);
+	for (unsigned i = 0; i < set->macs.count; i++)
+		p->lock[p->lock_count++] = fdb_make_key(set->macs.macs[i].b, 0);
+}
+
+/* The port's IP addresses; -ENOMEM. */
 static int
-describe_lock(struct snapshot_port *p, const struct port_settings *set)
+describe_ip_lock(struct snapshot_port *p, const struct port_settings *set)
 {
 	size_t size = offsetof(struct ip_lock, prefixes[set->addresses.count]);
 	struct ip_lock *lock;
@@ -145,11 +155,10 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	p->max_len = longest_frame(slot);
 	p->drop_reserved = set->drop_reserved;
 	p->forward_reserved = set->forward_reserved;
-	p->mac_lock = set->mac_lock;
-	p->mac = set->mac;
-	p->macs = set->macs;
+	describe_mac_lock(p, set);
 	p->trunks = set->trunks;
 	p->cvlans = set->cvlans;
+	classify_prepare(p);
 	p->learning = !set->no_learning;
 	p->learns_all = p->learning && p->bridge && !p->bridge->has_flood_vlans;
 	describe_storm(p, slot);
@@ -164,7 +173,7 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	p->dhcp_guard = set->dhcp_guard;
 	p->ra_guard = set->ra_guard;
 	p->dhcp_learn = set->dhcp_learn;
-	if (describe_lock(p, set))
+	if (describe_ip_lock(p, set))
 		return -ENOMEM;
 	memcpy(p->filters, set->filters, sizeof(p->filters));
 	describe_checks(p);

@@ -48,14 +48,16 @@ struct snapshot_port {
 	bool all_cvlans;
 	uint16_t tag;
 	uint16_t qinq_ethtype;
-	uint32_t max_len; /* frame length limit without tag: MTU + 14, or UINT32_MAX */
-	bool drop_reserved, forward_reserved, mac_lock;
-	bool learning;   /* addresses are learnt, but in the bridge's flood_vlans */
-	bool learns_all; /* in every VLAN */
-	bool blocked;    /* treated as if it had no bridge */
-	uint8_t storm;   /* bits by enum storm_class: is limited */
-	struct mac mac;
-	struct mac_list macs; /* beside mac */
+	uint64_t untagged;     /* a frame's `tag` where it came without one */
+	uint8_t untagged_drop; /* enum drop: why such a frame may not enter; DROP_COUNT = it may */
+	uint8_t lock_count;    /* locked to so many addresses; 0 = to none */
+	uint32_t max_len;      /* frame length limit without tag: MTU + 14, or UINT32_MAX */
+	bool drop_reserved, forward_reserved;
+	bool learning;                  /* addresses are learnt, but in the bridge's flood_vlans */
+	bool learns_all;                /* in every VLAN */
+	bool blocked;                   /* treated as if it had no bridge */
+	uint8_t storm;                  /* bits by enum storm_class: is limited */
+	fdb_key lock[1 + MAC_LIST_MAX]; /* of VLAN 0 */
 	bool dhcp_guard, ra_guard, dhcp_learn;
 	const struct ip_lock *ip_lock;                   /* NULL = any address */
 	const struct filter *filters[FILTER_DIRECTIONS]; /* NULL = none */

@@ -33,6 +33,9 @@ CASES = {
     "1500-packed": ["-s", "1500", "-p", *V3],
     "64-split-v2": ["-s", "64", *V2],
     "64-packed-v2": ["-s", "64", "-p", *V2],
+    "64-split-different": ["-s", "64", "-d", *V3],
+    "64-split-tag": ["-s", "64", "-f", "vlan-tag", *V3],
+    "64-split-tag-different": ["-s", "64", "-d", "-f", "vlan-tag", *V3],
 }
 HEADER = """\
 # SPDX-License-Identifier: BSD-3-Clause
