@@ -148,8 +148,8 @@ class Check:
                       "-Dwerror=false"):
             say("unit tests with sanitizers")
             self.meson_tests(folder, "sanitize", SANITIZERS)
-            say("hostile front ends with sanitizers")
-            self.suite("sanitize ", folder, SANITIZERS, "hostile")
+            say("hostile front ends and guests with sanitizers")
+            self.suite("sanitize ", folder, SANITIZERS, "hostile", "vm_programs")
 
     def meson_tests(self, folder, group, environment):
         """Runs the programs that meson knows as tests; each speaks TAP."""

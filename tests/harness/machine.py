@@ -32,6 +32,7 @@ class Machine(Guest):
         self.words = []
         self.control = None
         self.append = ""
+        self.popen = {}  # further arguments of Process, such as user=
 
     def add_net(self, path, mac, **options):
         words = [f"net={path}", mac]
@@ -54,7 +55,7 @@ class Machine(Guest):
         fds = (theirs.fileno(), console.fileno())
         self.process = Process(
             [*self.command_line(), f"control={fds[0]}", f"console={fds[1]}", *arguments], self.log,
-            pass_fds=fds)
+            pass_fds=fds, **self.popen)
         theirs.close()
         console.close()
         self.control = ours
