@@ -20,18 +20,20 @@
 #define CONFIG_FILE_SIZE    1024
 #define CONFIG_ADDRESS_SIZE 512
 #define CONFIG_OWNER_SIZE   40
+#define CONFIG_MEMBERS_SIZE 264 /* 8 names, commas between */
 #define CONFIG_BRIDGES_MAX  256
 #define CONFIG_PORTS_MAX    1024
 
 /* X(identifier, name, help): the port types, in the order of their numbers. */
-#define PORT_TYPE_LIST(X)                                                                   \
-	X(VHOST_USER, "vhost-user", "a virtual machine's network card, by a Unix socket")   \
-	X(TAP, "tap", "an interface of this host, made by patchbay and gone with the port") \
-	X(AFXDP, "afxdp", "an interface of this host, shared with the kernel by XDP")       \
-	X(AFPACKET, "afpacket", "an interface of this host, shared with the kernel")        \
-	X(VETH, "veth", "an interface that is made in a network namespace: a container")    \
-	X(PCI, "pci", "a network card by its PCI address, taken from the kernel")           \
-	X(PCAP, "pcap", "frames read from a capture file, once, and written to one")        \
+#define PORT_TYPE_LIST(X)                                                                    \
+	X(VHOST_USER, "vhost-user", "a virtual machine's network card, by a Unix socket")    \
+	X(TAP, "tap", "an interface of this host, made by patchbay and gone with the port")  \
+	X(AFXDP, "afxdp", "an interface of this host, shared with the kernel by XDP")        \
+	X(AFPACKET, "afpacket", "an interface of this host, shared with the kernel")         \
+	X(VETH, "veth", "an interface that is made in a network namespace: a container")     \
+	X(PCI, "pci", "a network card by its PCI address, taken from the kernel")            \
+	X(PCAP, "pcap", "frames read from a capture file, once, and written to one")         \
+	X(BOND, "bond", "several ports as one: they back each other up, or share its flows") \
 	X(NULL, "null", "swallows what it is sent and sends nothing")
 
 enum port_type {
@@ -89,7 +91,6 @@ struct port_config {
 	uint32_t socket_mode; /* octal permission bits; 0 = default */
 	/* kernel interfaces and files */
 	char dev[16];
-	char backup[16];
 	char netns[CONFIG_NAME_SIZE];
 	char address[CONFIG_ADDRESS_SIZE];
 	char pci[16]; /* PCI address */
@@ -98,6 +99,13 @@ struct port_config {
 	int unattended; /* UNATTENDED_... */
 	char file[CONFIG_FILE_SIZE];
 	char write[CONFIG_FILE_SIZE];
+	/* bond */
+	char members[CONFIG_MEMBERS_SIZE]; /* names of ports, commas between */
+	int bond_mode;                     /* BOND_MODE_... */
+	int bond_hash;                     /* order of enum bond_hash */
+	int lacp;                          /* LACP_MODE_... */
+	int lacp_time;                     /* LACP_TIME_... */
+	bool lacp_fallback;
 };
 
 /* The VLAN mode in force: without a `vlan_mode`, a port with a tag is an access port (1) and one
@@ -115,6 +123,9 @@ enum { BPDU_DEFAULT, BPDU_DROP, BPDU_FORWARD };
 enum { MODE_SERVER, MODE_CLIENT };
 enum { XDP_MODE_AUTO, XDP_MODE_NATIVE_ONLY, XDP_MODE_GENERIC_ONLY };
 enum { UNATTENDED_DROP, UNATTENDED_PASS };
+enum { BOND_MODE_ACTIVE_BACKUP, BOND_MODE_BALANCE_TCP };
+enum { LACP_MODE_OFF, LACP_MODE_ACTIVE, LACP_MODE_PASSIVE };
+enum { LACP_TIME_SLOW, LACP_TIME_FAST };
 
 /* A virtual machine, its network cards and its disks: launcher/definition.h. */
 #define CONFIG_VM_NETS_MAX  12

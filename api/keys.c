@@ -69,8 +69,6 @@ static const struct key port_keys[] = {
 		"the port without whose link the virtual machine is to have none either"),
 	PORT(dev, VALUE_IFNAME, KEY_REQUIRED, 0, 0, NULL, NULL, NULL, "tap afpacket afxdp veth",
 		"the kernel interface's name; of a veth port, inside the namespace"),
-	PORT(backup, VALUE_IFNAME, 0, 0, 0, NULL, NULL, NULL, "afpacket",
-		"an interface that takes over when dev has no link, and keeps on while it has one"),
 	PORT(netns, VALUE_NAME, KEY_REQUIRED, 0, 0, NULL, NULL, NULL, "veth",
 		"the network namespace, as `ip netns` shows it"),
 	PORT(address, VALUE_STRING, 0, 0, 0, NULL, NULL, NULL, "tap veth",
@@ -89,6 +87,22 @@ static const struct key port_keys[] = {
 		"VLANs of which the bridge gets every frame and the host none"),
 	PORT(unattended, VALUE_ENUM, KEY_SET, 0, 0, "drop pass", "drop", NULL, "afxdp",
 		"frames for the bridge after patchbayd was killed: drop them, or pass them to the host"),
+	PORT(members, VALUE_STRING, KEY_REQUIRED | KEY_SET, 0, 0, NULL, NULL, NULL, "bond",
+		"2 to 8 ports without a bridge, commas between: what they receive is the bond's"),
+	PORT(bond_mode, VALUE_ENUM, 0, 0, 0, "active-backup balance-tcp", "active-backup", NULL, "bond",
+		"active-backup: one member at a time, the next when it has no link; balance-tcp: each flow "
+		"by one of all: the switch outside must know the members as one link, by LACP or by hand"),
+	PORT(bond_hash, VALUE_ENUM, KEY_SET, 0, 0, "layer2 layer3 layer4", "layer4", NULL, "bond",
+		"what tells flows apart: layer2: MAC addresses and VLAN; layer3: IP addresses, too; layer4: "
+		"TCP and UDP ports, too"),
+	PORT(lacp, VALUE_ENUM, 0, 0, 0, "off active passive", "off", NULL, "bond",
+		"agree with the switch outside about the members (IEEE 802.1AX); passive: speak only when "
+		"spoken to"),
+	PORT(lacp_time, VALUE_ENUM, 0, 0, 0, "slow fast", "slow", NULL, "bond",
+		"how often the switch outside is to speak, every 30 s or every second; a member is given "
+		"up after three times that"),
+	PORT(lacp_fallback, VALUE_BOOL, KEY_SET, 0, 0, NULL, "no", NULL, "bond",
+		"use one member, as active-backup does, while nobody answers by LACP"),
 	PORT(queues, VALUE_U32, 0, 1, 16, NULL, "1", "queue pairs",
 		"vhost-user tap afpacket veth pci pcap null",
 		"the most queue pairs the other end may use"),

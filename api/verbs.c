@@ -46,7 +46,6 @@
  *		up, carrier	bool
  *		link_changes	how often the link went up or down
  *		lost		frames that arrived faster than they were taken
- *		failovers	with a backup: how often the other interface took over
  *	}
  *	nic		pci, tap, pcap, null only: {
  *		driver		DPDK's
@@ -66,6 +65,19 @@
  *		host_packets, group_packets, taken_packets, unattended_packets	of the program
  *		lost_ring_full, lost_no_memory, lost_invalid, lost_group	of the kernel
  *	}		docs/uplinks.md
+ *	bond_of		members of a bond only: its name
+ *	bond		bond only: {
+ *		active		the one member in use, where only one is
+ *		partner		with LACP: the system that the members in use lead to
+ *		failovers	how often the one member in use was replaced by another
+ *		members		{name: {link: "up" or "down", receives, sends: bool; with LACP:
+ *				receive_machine, mux_machine: states as IEEE 802.1AX names them,
+ *				selected: bool: of the aggregate in use,
+ *				looped: bool: it hears what this bond sends,
+ *				lacpdus_received, lacpdus_sent, markers_answered,
+ *				actor, partner: {system, system_priority, key, port, port_priority,
+ *				state: list of the bits' names}}}
+ *	}
  * }]}
  *
  * stats.show {port?} -> {"time_ns": monotonic clock of the daemon, "rows": [{

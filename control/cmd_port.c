@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "control/bond.h"
 #include "control/command.h"
 #include "control/loop_guard.h"
 #include "control/port_types.h"
@@ -107,6 +108,8 @@ add_state(json_t *row, const struct live_port *p)
 		json_object_set_new(row, "link", json_string("blocked"));
 	if (p->withdrawn)
 		snprintf(state.reason, sizeof(state.reason), "it follows an uplink that is down");
+	if (bond_of_port(p->port))
+		json_object_set_new(row, "bond_of", json_string(bond_of_port(p->port)));
 	if (state.reason[0])
 		json_object_set_new(row, "reason", json_string(state.reason));
 	json_object_set_new(row, "queues_used", json_integer(state.up ? state.queues : 0));

@@ -32,6 +32,8 @@
 	X(PORT_DOWN, WARNING, "the interface of a port is gone, or cannot be used")             \
 	X(PORT_UP, INFO, "the interface of a port is back")                                     \
 	X(PORT_BLOCKED, WARNING, "a port takes no part in its bridge for a while: a loop")      \
+	X(BOND_MEMBER_IDLE, WARNING, "a member of a bond is no longer used")                    \
+	X(BOND_MEMBER_USED, INFO, "a member of a bond is used")                                 \
 	X(GROUPS_FULL, WARNING, "a port asks for more multicast groups than there is room for") \
 	X(MTU_DIFFERS, WARNING, "a port takes shorter packets than another of its bridge")      \
 	X(MAC_PINNED, WARNING,                                                                  \

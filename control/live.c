@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/bond.h"
 #include "control/live.h"
 #include "control/live_filter.h"
 #include "control/loop_guard.h"
@@ -126,6 +127,7 @@ end_port(struct live_port *p)
 
 	loop_guard_forget(port);
 	snooping_forget(port);
+	bonds_port_going(port);
 	if (p->type->close)
 		p->type->close(port);
 	datapath_port_del(port);
@@ -164,6 +166,7 @@ add_port(struct live *live, const struct port_config *config, struct err *err)
 		end_port(p);
 		return err_prefix(err, "port \"%s\"", config->name);
 	}
+	bonds_port_added(p);
 	mtu_check(live, p);
 	return 0;
 }
@@ -344,6 +347,7 @@ live_create(struct live **live, struct event_base *loop)
 	listener = *live;
 	datapath_on_broken(on_broken);
 	loop_guard_start(*live);
+	bonds_start(*live);
 	if (snooping_start(*live, loop) < 0)
 		return -ENOMEM;
 	return lease_start(*live);
@@ -366,6 +370,7 @@ live_destroy(struct live *live)
 	lease_stop(live);
 	datapath_on_broken(NULL);
 	loop_guard_start(NULL);
+	bonds_start(NULL);
 	snooping_stop();
 	listener = NULL;
 	free(live);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/bond_members.h"
 #include "control/model.h"
 #include "control/rtnl.h"
 #include "datapath/datapath.h"
@@ -115,6 +116,20 @@ claim_addresses(struct claim *claims, unsigned *count, const struct port_config 
 				ip_prefix_format(&p->ips.prefixes[i], text), p, index);
 }
 
+/* A port is a member of one bond.  Names that are none are found by bond_check(). */
+static void
+claim_members(struct claim *claims, unsigned *count, const struct port_config *p, unsigned index)
+{
+	char names[BOND_MEMBERS_MAX][CONFIG_NAME_SIZE];
+	int members = bond_members_parse(p->members, names, &(struct err){0});
+
+	for (int i = 0; i < members; i++) {
+		memcpy(claims[*count].text, names[i], CONFIG_NAME_SIZE);
+		claim_add(claims, count, "members", claims[*count].text, index);
+		claims[*count - 1].kind = "member";
+	}
+}
+
 static unsigned
 claim_ports(const struct model *model, struct claim *claims)
 {
@@ -133,7 +148,7 @@ claim_ports(const struct model *model, struct claim *claims)
 		} else {
 			claim_add(claims, &count, "dev", p->dev, i);
 		}
-		claim_add(claims, &count, "dev", p->backup, i);
+		claim_members(claims, &count, p, i);
 		claim_add(claims, &count, "pci", p->pci, i);
 		claim_add(claims, &count, "file", p->file, i);
 		claim_add(claims, &count, "write", p->write, i);
@@ -143,14 +158,15 @@ claim_ports(const struct model *model, struct claim *claims)
 	return count;
 }
 
-/* How many claims there may be: name, path, dev, backup, pci, file, write, mac, and the lists. */
+/* How many claims there may be: name, path, dev, pci, file, write, mac, and the lists. */
 static unsigned
 claims_most(const struct model *model)
 {
 	unsigned most = 0;
 
 	for (unsigned i = 0; i < model->port_count; i++)
-		most += 8 + model->ports[i].macs.count + model->ports[i].ips.count;
+		most += 7 + BOND_MEMBERS_MAX + model->ports[i].macs.count +
+			model->ports[i].ips.count;
 	return most;
 }
 
@@ -313,7 +329,8 @@ check_ports(const struct check *check)
 		const struct port_config *p = &m->ports[i];
 		const char *key;
 
-		if (check_port_keys(p, &key, check->err) < 0)
+		if (check_port_keys(p, &key, check->err) < 0 ||
+			bond_check(m, p, &key, check->err) < 0)
 			return fault_at(check, &noun_port, i, key);
 		if (p->bridge[0] && !model_bridge(m, p->bridge)) {
 			err_set(check->err, -ENOENT,

@@ -6,6 +6,7 @@
 
 #include <event2/event.h>
 
+#include "control/bond.h"
 #include "control/events.h"
 #include "control/link_watch.h"
 #include "control/port_afxdp.h"
@@ -120,6 +121,7 @@ follow(struct afxdp *a)
 		events_add(EVENT_PORT_UP, &about, "port \"%s\": %s is back", a->port->name, a->dev);
 		tell(a);
 	}
+	bonds_port_changed(a->port);
 }
 
 static void

@@ -7,7 +7,7 @@
 
 #include <event2/event.h>
 
-#include "control/announce.h"
+#include "control/bond.h"
 #include "control/events.h"
 #include "control/link_watch.h"
 #include "control/port_packet.h"
@@ -17,31 +17,17 @@
 
 #define RETRY_MS 500 /* a namespace that is gone is looked for again */
 
-#define SIDES 2 /* the interface, and the one that takes over */
-
-struct packet_port;
-
-/* One of the interfaces that the port may be. */
-struct side {
-	struct packet_port *owner;
-	char name[IF_NAMESIZE];
-	struct link_watch *watch;
-	struct link_state state;
-};
-
 struct packet_port {
 	struct port_config config;
 	struct event_base *loop;
 	struct port *port;
-	struct side sides[SIDES];
-	unsigned side_count;
-	unsigned active;            /* the side that is in use, or was last */
+	char name[IF_NAMESIZE]; /* of the interface */
+	struct link_watch *watch;
+	struct link_state state;
 	struct link_state attached; /* what it was when it was attached; ifindex 0 = it is not */
-	struct announce *announce;  /* with two sides only */
 	struct event *retry;        /* veth only */
 	char reason[160];           /* why it has no link */
 	uint64_t changes;           /* of the link, up or down */
-	uint64_t failovers;
 	bool up;
 };
 
@@ -57,14 +43,14 @@ set_link(struct packet_port *p, bool up)
 			p->config.name, up ? "up" : "down", up ? "" : ": ", up ? "" : p->reason);
 	}
 	port_packet_link(p->port, up);
+	bonds_port_changed(p->port);
 }
 
 static void
 say_why(struct packet_port *p)
 {
-	const struct side *side = &p->sides[p->active];
-	const struct link_state *state = &side->state;
-	const char *name = side->name;
+	const struct link_state *state = &p->state;
+	const char *name = p->name;
 
 	if (!state->ifindex && p->config.type == PORT_TYPE_VETH)
 		snprintf(p->reason, sizeof(p->reason),
@@ -87,23 +73,11 @@ retry_later(struct packet_port *p)
 		event_add(p->retry, &later);
 }
 
-/* The side in use stays so while it has a link, and while no other has one. */
-static unsigned
-choose_side(const struct packet_port *p)
-{
-	if (p->sides[p->active].state.running)
-		return p->active;
-	for (unsigned i = 0; i < p->side_count; i++)
-		if (p->sides[i].state.running)
-			return i;
-	return p->active;
-}
-
-/* Uses the side's interface as it is at this moment. */
+/* Uses the interface as it is at this moment. */
 static int
 attach(struct packet_port *p, struct err *err)
 {
-	const struct link_state *state = &p->sides[p->active].state;
+	const struct link_state *state = &p->state;
 	int r;
 
 	if (state->ifindex == p->attached.ifindex && state->mtu == p->attached.mtu)
@@ -115,18 +89,14 @@ attach(struct packet_port *p, struct err *err)
 	return r;
 }
 
-/* What the interfaces are like at this moment becomes what the port is like. */
+/* What the interface is like at this moment becomes what the port is like. */
 static void
 follow(struct packet_port *p)
 {
-	unsigned before = p->active;
-	const struct link_state *state;
 	struct err err = {0};
 
-	p->active = choose_side(p);
-	state = &p->sides[p->active].state;
 	say_why(p);
-	if (!state->ifindex) {
+	if (!p->state.ifindex) {
 		set_link(p, false);
 		port_packet_detach(p->port);
 		p->attached.ifindex = 0;
@@ -138,22 +108,16 @@ follow(struct packet_port *p)
 		set_link(p, false);
 		return;
 	}
-	set_link(p, state->running);
-	if (p->active != before) {
-		p->failovers++;
-		log_warning("port \"%s\": interface %s takes over from %s", p->config.name,
-			p->sides[p->active].name, p->sides[before].name);
-		announce_start(p->announce);
-	}
+	set_link(p, p->state.running);
 }
 
 static void
 handle_link(const struct link_state *state, void *arg)
 {
-	struct side *side = arg;
+	struct packet_port *p = arg;
 
-	side->state = *state;
-	follow(side->owner);
+	p->state = *state;
+	follow(p);
 }
 
 /* The interface of the new pair is seen by the watch. */
@@ -165,7 +129,7 @@ handle_retry(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (p->sides[0].state.ifindex)
+	if (p->state.ifindex)
 		return;
 	if (veth_create(&p->config, &err) < 0)
 		retry_later(p);
@@ -174,30 +138,11 @@ handle_retry(evutil_socket_t fd, short what, void *arg)
 /* ---- the contract of control/port_types.h ---- */
 
 static void
-end_watches(struct packet_port *p)
-{
-	for (unsigned i = 0; i < p->side_count; i++) {
-		link_watch_destroy(p->sides[i].watch);
-		p->sides[i].watch = NULL;
-	}
-}
-
-static void
-add_side(struct packet_port *p, const char *interface)
-{
-	struct side *side = &p->sides[p->side_count++];
-
-	side->owner = p;
-	snprintf(side->name, sizeof(side->name), "%s", interface);
-}
-
-static void
 ended(void *owner)
 {
 	struct packet_port *p = owner;
 
-	end_watches(p);
-	announce_destroy(p->announce);
+	link_watch_destroy(p->watch);
 	if (p->retry)
 		event_free(p->retry);
 	if (p->config.type == PORT_TYPE_VETH)
@@ -228,9 +173,7 @@ create(struct event_base *loop, const struct port_config *config, const char *in
 	p->config = *config;
 	p->loop = loop;
 	p->port = *port;
-	add_side(p, interface);
-	if (config->backup[0])
-		add_side(p, config->backup);
+	snprintf(p->name, sizeof(p->name), "%s", interface);
 	return 0;
 }
 
@@ -256,8 +199,6 @@ port_afpacket_create(struct event_base *loop, const struct port_config *config, 
 {
 	int r = check_interface(config, config->dev, err);
 
-	if (!r && config->backup[0])
-		r = check_interface(config, config->backup, err);
 	return r ? r : create(loop, config, config->dev, port, err);
 }
 
@@ -287,30 +228,22 @@ int
 packet_port_open(struct port *port, struct err *err)
 {
 	struct packet_port *p = port_packet_owner(port);
-	int r = 0;
+	int r = link_watch_create(&p->watch, p->loop, p->name, handle_link, p, &p->state, err);
 
-	for (unsigned i = 0; !r && i < p->side_count; i++)
-		r = link_watch_create(&p->sides[i].watch, p->loop, p->sides[i].name, handle_link,
-			&p->sides[i], &p->sides[i].state, err);
 	if (!r && p->config.type == PORT_TYPE_VETH) {
 		p->retry = evtimer_new(p->loop, handle_retry, p);
 		r = p->retry ? 0 : err_set(err, -ENOMEM, "out of memory");
 	}
-	if (!r && p->side_count > 1) {
-		p->announce = announce_create(p->loop, port);
-		r = p->announce ? 0 : err_set(err, -ENOMEM, "out of memory");
-	}
 	if (r)
 		return r;
-	p->active = choose_side(p);
-	if (!p->sides[p->active].state.ifindex)
+	if (!p->state.ifindex)
 		retry_later(p);
 	else
 		r = attach(p, err);
 	if (r)
 		return r;
 	say_why(p);
-	p->up = p->sides[p->active].state.running;
+	p->up = p->state.running;
 	port_packet_link(port, p->up);
 	return 0;
 }
@@ -318,7 +251,10 @@ packet_port_open(struct port *port, struct err *err)
 void
 packet_port_close(struct port *port)
 {
-	end_watches(port_packet_owner(port));
+	struct packet_port *p = port_packet_owner(port);
+
+	link_watch_destroy(p->watch);
+	p->watch = NULL;
 	port_packet_detach(port);
 }
 
@@ -326,20 +262,16 @@ void
 packet_port_status(const struct port *port, struct port_state *state)
 {
 	const struct packet_port *p = port_packet_owner(port);
-	const struct side *side = &p->sides[p->active];
 
 	state->up = p->up;
 	state->queues = port->rx_queues;
-	state->mac = p->config.type == PORT_TYPE_VETH ? (struct mac){{0}} : side->state.mac;
-	state->mtu = side->state.mtu;
+	state->mac = p->config.type == PORT_TYPE_VETH ? (struct mac){{0}} : p->state.mac;
+	state->mtu = p->state.mtu;
 	if (!p->up)
 		snprintf(state->reason, sizeof(state->reason), "%s", p->reason);
 	state->title = "interface";
-	state->detail = json_pack("{s:s, s:i, s:b, s:b, s:I, s:I}", "name", side->name, "ifindex",
-		side->state.ifindex, "up", side->state.up, "carrier", side->state.running,
-		"link_changes", (json_int_t)p->changes, "lost",
+	state->detail = json_pack("{s:s, s:i, s:b, s:b, s:I, s:I}", "name", p->name, "ifindex",
+		p->state.ifindex, "up", p->state.up, "carrier", p->state.running, "link_changes",
+		(json_int_t)p->changes, "lost",
 		(json_int_t)port_packet_lost((struct port *)(uintptr_t)port));
-	if (p->side_count > 1)
-		json_object_set_new(
-			state->detail, "failovers", json_integer((json_int_t)p->failovers));
 }

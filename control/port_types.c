@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/bond.h"
 #include "control/port_afxdp.h"
 #include "control/port_packet.h"
 #include "control/port_types.h"
@@ -96,13 +97,14 @@ eth_status(const struct port *port, struct port_state *state)
 			"the interface has no link: see `ip link`");
 }
 
-#define ETH(identifier, text)            \
-	[PORT_TYPE_##identifier] = {     \
-		.name = text,            \
-		.profile = PROFILE_OPEN, \
-		.create = eth_create,    \
-		.open = port_eth_open,   \
-		.status = eth_status,    \
+#define ETH(identifier, text)                  \
+	[PORT_TYPE_##identifier] = {           \
+		.name = text,                  \
+		.profile = PROFILE_OPEN,       \
+		.create = eth_create,          \
+		.open = port_eth_open,         \
+		.status = eth_status,          \
+		.has_link = port_eth_has_link, \
 	}
 
 static const struct port_handover vhost_handover = {
@@ -153,6 +155,16 @@ static const struct port_kind types[] = {
 	PACKET(VETH, "veth", port_veth_create),
 	ETH(PCI, "pci"),
 	ETH(PCAP, "pcap"),
+	[PORT_TYPE_BOND] =
+		{
+			.name = "bond",
+			.profile = PROFILE_OPEN,
+			.create = bond_port_create,
+			.open = bond_port_open,
+			.set = bond_port_set,
+			.close = bond_port_close,
+			.status = bond_port_status,
+		},
 	ETH(NULL, "null"),
 };
 

@@ -54,6 +54,8 @@ struct port_kind {
 	void (*check)(
 		struct port *port, vhost_stall_cb tell, void *arg); /* once a second, or NULL */
 	void (*status)(const struct port *port, struct port_state *state);
+	/* NULL: it has one when it has transmit queues, and tells bonds_port_changed() of changes. */
+	bool (*has_link)(const struct port *port);
 	const struct port_handover *handover; /* NULL = closed here, then opened there */
 };
 

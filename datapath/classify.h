@@ -302,10 +302,11 @@ classify_sends(const struct snapshot_port *p, const struct frame *f)
 
 /*
  * A number that is the same for all frames of a flow and the same however often it is asked; from
- * addresses, and ports where the frame shows them.  Fragments of a datagram keep together.
+ * the addresses of layer 2 to `layers`, and for 4 the ports, where the frame shows them.  Fragments
+ * of a datagram keep together.
  */
 static inline uint32_t
-classify_flow_hash(const struct frame *f)
+classify_hash(const struct frame *f, unsigned layers)
 {
 	const uint8_t *l3 = f->data + ETHERNET_HEADER, *end = f->data + f->head_len;
 	uint16_t type = classify_load16(f->data + ETHERNET_TYPE_AT);
@@ -315,6 +316,8 @@ classify_flow_hash(const struct frame *f)
 
 	memcpy(word, f->data, 2 * MAC_LEN);
 	hash = (uint32_t)_mm_crc32_u64(_mm_crc32_u64(0, word[0]), word[1]);
+	if (layers < 3)
+		return _mm_crc32_u32(hash, f->vlan);
 	for (unsigned tags = 0; tags < 2 && classify_is_tag(type) && l3 + VLAN_TAG <= end; tags++) {
 		type = classify_load16(l3 + 2);
 		l3 += VLAN_TAG;
@@ -339,10 +342,16 @@ classify_flow_hash(const struct frame *f)
 	} else {
 		return hash;
 	}
-	if ((protocol != 6 && protocol != 17) || l3 + 4 > end)
+	if (layers < 4 || (protocol != 6 && protocol != 17) || l3 + 4 > end)
 		return hash;
 	memcpy(&ports, l3, 4);
 	return _mm_crc32_u32(hash, ports);
+}
+
+static inline uint32_t
+classify_flow_hash(const struct frame *f)
+{
+	return classify_hash(f, 4);
 }
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "datapath/bond.h"
 #include "datapath/check.h"
 #include "datapath/classify.h"
 #include "datapath/deliver.h"
@@ -40,8 +41,8 @@ deliver_queue(struct worker *w, const struct snapshot_port *out, unsigned queue,
 }
 
 /* Spreads frames over the port's queues: flows keep their queue. */
-static void
-send_frames(struct worker *w, const struct snapshot_port *out, const struct frame *frames,
+static inline void
+send_queues(struct worker *w, const struct snapshot_port *out, const struct frame *frames,
 	const uint8_t *list, unsigned count, unsigned queues, struct port_counters *counters)
 {
 	uint8_t parts[PORT_QUEUES_MAX][FRAME_BURST], counts[PORT_QUEUES_MAX] = {0};
@@ -62,6 +63,46 @@ send_frames(struct worker *w, const struct snapshot_port *out, const struct fram
 
 		deliver_queue(w, out, q, frames, parts[q], counts[q], counters, false);
 	}
+}
+
+/* Spreads frames over the members of a bond: flows keep their member. */
+static void
+send_bonded(struct worker *w, const struct snapshot_port *bond, const struct frame *frames,
+	const uint8_t *list, unsigned count, struct port_counters *counters)
+{
+	uint8_t parts[BOND_MEMBERS_MAX][FRAME_BURST], counts[BOND_MEMBERS_MAX] = {0};
+
+	for (unsigned k = 0; k < count; k++) {
+		unsigned m = bond_choose(bond->bond, &frames[list[k]]);
+
+		parts[m][counts[m]++] = list[k];
+		counters->tx_bytes += frames[list[k]].len;
+	}
+	counters->tx_packets += count;
+	for (unsigned m = 0; m < bond->bond->count; m++) {
+		const struct snapshot_port *out = &w->now->ports[bond->bond->ports[m]];
+		struct port_counters *own = &out->port->counters[w->id];
+		unsigned queues = atomic_load_explicit(&out->port->tx_queues, memory_order_relaxed);
+
+		if (!counts[m])
+			continue;
+		w->busy_out = out->port;
+		if (queues)
+			send_queues(w, out, frames, parts[m], counts[m], queues, own);
+		else
+			own->drops[DROP_PORT_DOWN] += counts[m];
+	}
+	w->busy_out = bond->port;
+}
+
+static void
+send_frames(struct worker *w, const struct snapshot_port *out, const struct frame *frames,
+	const uint8_t *list, unsigned count, unsigned queues, struct port_counters *counters)
+{
+	if (UNLIKELY(out->bond != NULL))
+		send_bonded(w, out, frames, list, count, counters);
+	else
+		send_queues(w, out, frames, list, count, queues, counters);
 }
 
 /* Is a frame of this length, in the form in which f leaves, too long for the port? */

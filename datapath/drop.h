@@ -36,6 +36,8 @@
 	X(DETACHED, IN, "the port belongs to no bridge")                                        \
 	X(BLOCKED, IN, "the port is blocked for a while because of a loop")                     \
 	X(PROBE, IN, "a probe frame of the loop guard that came back")                          \
+	X(SLOW_PROTOCOL, IN, "a LACPDU or marker from a bond's partner, for patchbay itself")   \
+	X(BOND_STANDBY, IN, "the member of a bond takes no part in it at the moment")           \
 	X(PORT_DOWN, OUT, "the destination port is down")                                       \
 	X(ISOLATED, OUT, "source and destination are isolated ports")                           \
 	X(FILTER_OUT, OUT, "a filter of the destination port denies it")                        \

@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "datapath/bond.h"
 #include "datapath/classify.h"
 #include "datapath/decide.h"
 #include "datapath/deliver.h"
@@ -59,6 +60,7 @@ forward_queue(struct worker *w, const struct snapshot_poll *poll, const struct s
 	struct port *port = in->port, *after = w->now->ports[next->port].port;
 	struct port_counters *counters = &port->counters[w->id];
 	struct burst *burst = &w->burst;
+	unsigned taken;
 
 	/* First: forward_abort() gives back what the burst holds, and this port has given nothing. */
 	burst->count = 0;
@@ -75,8 +77,13 @@ forward_queue(struct worker *w, const struct snapshot_poll *poll, const struct s
 	if (!port->ops->rx(port, poll->queue, burst, counters))
 		return 0;
 	worker_touch_rx(w, poll->port, poll->queue);
-	if (UNLIKELY(!burst->count))
+	taken = burst->count;
+	if (UNLIKELY(!taken))
 		return 0;
+	if (UNLIKELY(in->bonded)) {
+		in = bond_receive(w, in, counters);
+		counters = &in->port->counters[w->id];
+	}
 	forward_decide(w, in, counters);
 	w->ports[poll->port].usual = w->list_count ? w->list_ports[0] : PORT_MAX;
 	/* While this burst is copied, what the next queue has comes closer. */
@@ -85,7 +92,7 @@ forward_queue(struct worker *w, const struct snapshot_poll *poll, const struct s
 		after->ops->rx_peek(after, next->queue);
 	deliver_burst(w);
 	port->ops->rx_done(port, poll->queue, burst);
-	return burst->count;
+	return taken;
 }
 
 void
@@ -127,7 +134,7 @@ send_out(struct worker *w, const struct snapshot_port *out, struct frame *f, uin
 	w->source = NULL;
 	f->vlan = vlan;
 	f->tag_type = out->vlan_mode == VLAN_DOT1Q_TUNNEL ? out->qinq_ethtype : ETHERTYPE_VLAN;
-	if (!out->bridge || !classify_sends(out, f))
+	if (!out->bonded && (!out->bridge || !classify_sends(out, f)))
 		return;
 	list->index[0] = 0;
 	list->count = 1;

@@ -84,7 +84,10 @@ struct port_ops {
 	bool (*rx)(struct port *port, unsigned queue, struct burst *burst,
 		struct port_counters *counters);
 
-	/* worker: the burst is forwarded; give the buffers back.  Called iff rx gave frames. */
+	/*
+	 * worker: the burst is forwarded; give the buffers back.  Called iff rx gave frames; the burst
+	 * may have fewer by then.
+	 */
 	void (*rx_done)(struct port *port, unsigned queue, struct burst *burst);
 
 	/*

@@ -291,6 +291,15 @@ port_eth_status(const struct port *port, struct port_eth_status *status)
 	status->accepts = atomic_load(&port->accepts);
 }
 
+bool
+port_eth_has_link(const struct port *port)
+{
+	struct rte_eth_link link = {0};
+
+	rte_eth_link_get_nowait(((const struct port_eth *)port)->device.id, &link);
+	return link.link_status == RTE_ETH_LINK_UP;
+}
+
 unsigned
 port_eth_xstats(const struct port *port, struct port_eth_xstat *stats, unsigned max)
 {

@@ -35,6 +35,7 @@ struct port_eth_status {
 	unsigned accepts; /* OFFLOAD_... that the card does */
 };
 void port_eth_status(const struct port *port, struct port_eth_status *status);
+bool port_eth_has_link(const struct port *port);
 
 /* The counters of the device itself; returns how many, 0 when there are more than max. */
 struct port_eth_xstat {

@@ -21,7 +21,8 @@
 #define PUNT_LIST(X)                                                         \
 	X(DHCP, 20, "answers of DHCP servers to ports that learn from them") \
 	X(MULTICAST, 20, "messages of IGMP and MLD, of bridges that snoop")  \
-	X(PROBE, 5, "probe frames of the loop guard that came back")
+	X(PROBE, 5, "probe frames of the loop guard that came back")         \
+	X(SLOW, 10, "LACPDUs and markers that members of bonds received")
 
 enum punt_reason {
 #define X(name, most, text) PUNT_##name,

@@ -22,8 +22,10 @@ snapshot_free(struct snapshot *s)
 		free((void *)(uintptr_t)s->workers[w].poll);
 		free((void *)(uintptr_t)s->workers[w].shape);
 	}
-	for (unsigned p = 0; s->ports && p < s->port_count; p++)
+	for (unsigned p = 0; s->ports && p < s->port_count; p++) {
 		free((void *)(uintptr_t)s->ports[p].ip_lock);
+		free((void *)(uintptr_t)s->ports[p].bond);
+	}
 	free(s->ports);
 	free(s->bridges);
 	free(s->workers);
@@ -180,6 +182,38 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	return 0;
 }
 
+/* A bond's ways out, and what its members are told of it; -ENOMEM. */
+static int
+describe_bond(const struct topology *t, struct snapshot *s, unsigned index)
+{
+	const struct bond_slot *slot = t->ports[index].bond;
+	struct snapshot_bond *bond;
+	bool sends = false;
+
+	for (unsigned m = 0; slot && m < slot->settings.count; m++) {
+		const struct bond_member *member = &slot->settings.members[m];
+		struct snapshot_port *p = &s->ports[member->port->index];
+
+		p->bonded = true;
+		p->bond_of = (uint16_t)index;
+		p->receives = member->receives;
+		p->lacp = slot->settings.lacp;
+		sends |= member->sends;
+	}
+	if (!sends)
+		return 0;
+	bond = calloc(1, sizeof(*bond));
+	if (!bond)
+		return -ENOMEM;
+	bond->count = (uint8_t)slot->settings.count;
+	bond->layers = (uint8_t)(2 + slot->settings.hash);
+	memcpy(bond->bucket, slot->bucket, sizeof(bond->bucket));
+	for (unsigned m = 0; m < slot->settings.count; m++)
+		bond->ports[m] = slot->settings.members[m].port->index;
+	s->ports[index].bond = bond;
+	return 0;
+}
+
 static bool
 is_member(const struct port_slot *slot, unsigned bridge)
 {
@@ -296,6 +330,9 @@ snapshot_build(const struct topology *t)
 	for (unsigned p = 0; p < slots; p++)
 		if (t->ports[p].port)
 			r |= describe_port(&s->ports[p], &t->ports[p], s);
+	for (unsigned p = 0; p < slots; p++)
+		if (t->ports[p].port)
+			r |= describe_bond(t, s, p);
 	for (unsigned w = 0; w < t->workers; w++)
 		r |= describe_worker(t, &s->workers[w], w, slots) |
 		     describe_shaping(t, &s->workers[w], w, slots);

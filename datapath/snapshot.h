@@ -11,6 +11,7 @@
 
 #include <rte_meter.h>
 
+#include "datapath/bond.h"
 #include "datapath/datapath.h"
 #include "datapath/meter.h"
 
@@ -38,6 +39,13 @@ struct snapshot_rate {
 	struct rte_meter_srtcm_profile bytes, packets;
 };
 
+/* A bond's ways out. */
+struct snapshot_bond {
+	uint8_t count, layers;        /* layers: of a frame that choose the bucket, 2..4 */
+	uint8_t bucket[BOND_BUCKETS]; /* of them, the index of the member that sends */
+	uint16_t ports[BOND_MEMBERS_MAX];
+};
+
 struct snapshot_port {
 	struct port *port;                    /* NULL = free slot */
 	const struct snapshot_bridge *bridge; /* NULL = detached */
@@ -53,11 +61,15 @@ struct snapshot_port {
 	uint8_t lock_count;    /* locked to so many addresses; 0 = to none */
 	uint32_t max_len;      /* frame length limit without tag: MTU + 14, or UINT32_MAX */
 	bool drop_reserved, forward_reserved;
-	bool learning;                  /* addresses are learnt, but in the bridge's flood_vlans */
-	bool learns_all;                /* in every VLAN */
-	bool blocked;                   /* treated as if it had no bridge */
-	uint8_t storm;                  /* bits by enum storm_class: is limited */
-	fdb_key lock[1 + MAC_LIST_MAX]; /* of VLAN 0 */
+	bool learning;       /* addresses are learnt, but in the bridge's flood_vlans */
+	bool learns_all;     /* in every VLAN */
+	bool blocked;        /* treated as if it had no bridge */
+	bool bonded;         /* it is a member of a bond, and has no bridge of its own */
+	bool receives, lacp; /* of members: see bond_settings */
+	uint16_t bond_of;    /* of members: the bond's index */
+	const struct snapshot_bond *bond; /* NULL = it is none, or no member sends */
+	uint8_t storm;                    /* bits by enum storm_class: is limited */
+	fdb_key lock[1 + MAC_LIST_MAX];   /* of VLAN 0 */
 	bool dhcp_guard, ra_guard, dhcp_learn;
 	const struct ip_lock *ip_lock;                   /* NULL = any address */
 	const struct filter *filters[FILTER_DIRECTIONS]; /* NULL = none */

@@ -367,8 +367,10 @@ datapath_port_del(struct port *port)
 		free(port->counters);
 		free(slot->meters);
 		shaper_destroy(slot->shaper);
+		free(slot->bond);
 	}
 	port->counters = NULL;
+	slot->bond = NULL;
 	slot->meters = NULL;
 	slot->shaper = NULL;
 }

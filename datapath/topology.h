@@ -6,6 +6,7 @@
 #ifndef DATAPATH_TOPOLOGY_H
 #define DATAPATH_TOPOLOGY_H
 
+#include "datapath/bond.h"
 #include "datapath/snapshot.h"
 
 struct bridge_slot {
@@ -17,6 +18,12 @@ struct bridge_slot {
 	struct topology *topology;
 };
 
+/* Of a bond, with the buckets that its members have. */
+struct bond_slot {
+	struct bond_settings settings;
+	uint8_t bucket[BOND_BUCKETS];
+};
+
 struct port_slot {
 	struct port *port; /* NULL = free */
 	struct port_settings settings;
@@ -25,6 +32,7 @@ struct port_slot {
 	uint32_t held;                   /* queue pairs on their way to another worker */
 	uint8_t last;                    /* the worker they leave */
 	bool blocked;                    /* by datapath_port_block() */
+	struct bond_slot *bond;          /* owned; NULL = it is none, or has no members yet */
 	struct shaper *shaper;           /* NULL until the settings ask for one */
 	struct rate_meters *meters;      /* [2]: in, out */
 	struct meter *storm_meters;      /* [STORM_CLASSES], behind the meters */

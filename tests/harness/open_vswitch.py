@@ -58,7 +58,12 @@ class OpenVswitch:
         self.appctl("revalidator/purge")
 
     def appctl(self, *words):
-        run("ovs-appctl", "-t", self.folder / "control", *words)
+        """A command of the running switch; what it answers."""
+        return run("ovs-appctl", "-t", self.folder / "control", *words).stdout
+
+    def signal(self, number):
+        """To the switch, not to its database."""
+        os.kill(self.processes[-1].pid, number)
 
     def stop(self):
         for process in reversed(self.processes):

@@ -64,6 +64,10 @@ class Wire:
             if address[2] != socket.PACKET_OUTGOING:
                 return data
 
+    def forget_error(self):
+        """That the interface was down is an error of the next call, once."""
+        self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
     def silent(self, seconds=0.3):
         """Nothing arrives within the time."""
         return self.receive(seconds) is None

@@ -23,6 +23,7 @@ memory_rx(struct port *port, unsigned queue, struct burst *burst, struct port_co
 		rte_ring_dequeue_burst(mp->in[queue], (void **)mp->taken[queue], FRAME_BURST, NULL);
 
 	(void)counters;
+	mp->taken_count[queue] = n;
 	for (unsigned i = 0; i < n; i++) {
 		struct memory_frame *m = mp->taken[queue][i];
 		struct frame *f = &burst->frames[i];
@@ -49,7 +50,8 @@ memory_rx_done(struct port *port, unsigned queue, struct burst *burst)
 {
 	struct memory_port *mp = (struct memory_port *)port;
 
-	for (unsigned i = 0; i < burst->count; i++) {
+	(void)burst;
+	for (unsigned i = 0; i < mp->taken_count[queue]; i++) {
 		/* Whoever looks at a borrowed byte after this sees that it is gone. */
 		memset(mp->taken[queue][i]->bytes, 0xdd, mp->taken[queue][i]->len);
 		free(mp->taken[queue][i]);

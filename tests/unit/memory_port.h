@@ -21,6 +21,7 @@ struct memory_port {
 	struct rte_ring *in[PORT_QUEUES_MAX]; /* the test -> worker */
 	struct rte_ring *out;                 /* worker -> the test */
 	struct memory_frame *taken[PORT_QUEUES_MAX][FRAME_BURST];
+	unsigned taken_count[PORT_QUEUES_MAX];
 };
 
 struct memory_port *memory_port_create(const char *name, unsigned queues);
