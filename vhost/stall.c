@@ -37,7 +37,7 @@ stall_text(enum stall_reason reason)
 	case STALL_STOPPED:
 		return "frames wait, and the front end has not started or enabled the ring";
 	case STALL_NO_KICK:
-		return "frames wait, and the guest has not kicked";
+		return "frames wait and the worker sleeps: the guest has not kicked";
 	case STALL_WORKER:
 		return "frames wait, and the worker is stuck or gets no CPU";
 	case STALL_NOT_TAKEN:
