@@ -131,7 +131,7 @@ end_port(struct live_port *p)
 	if (p->type->close)
 		p->type->close(port);
 	datapath_port_del(port);
-	port->ops->destroy(port);
+	datapath_port_destroy(port);
 	memset(p, 0, sizeof(*p));
 }
 

@@ -103,15 +103,19 @@ make_filter(const struct live *live, const struct live_filter *old, enum filter_
 	return rc;
 }
 
-/* A worker that does not answer may use the old ones for ever. */
 static void
-replace(struct live_filter *f, struct filter **made, const unsigned *counts, bool in_use)
+release_filter(void *filter)
+{
+	filter_destroy(filter);
+}
+
+static void
+replace(struct live_filter *f, struct filter **made, const unsigned *counts)
 {
 	for (unsigned d = 0; d < FILTER_DIRECTIONS; d++) {
 		if (made[d] && f->filters[d])
 			filter_inherit(made[d], f->filters[d]);
-		if (!in_use)
-			filter_destroy(f->filters[d]);
+		datapath_release(release_filter, f->filters[d]);
 		f->filters[d] = made[d];
 		f->rules[d] = counts[d];
 	}
@@ -132,14 +136,14 @@ live_filter_set(struct live *live, const struct filter_config *from, const struc
 		rc = make_filter(live, f, (enum filter_direction)d, to, &made[d], &counts[d], err);
 	if (rc == 0 && p)
 		rc = datapath_port_set_filters(p->port, (const struct filter *const *)made, err);
-	if (rc < 0 && rc != -ETIMEDOUT) {
+	if (rc < 0) {
 		for (unsigned d = 0; d < FILTER_DIRECTIONS; d++)
 			filter_destroy(made[d]);
 		return err_prefix(err, "filter of port \"%s\"", name);
 	}
 	if (p)
 		memcpy(p->settings.filters, made, sizeof(p->settings.filters));
-	replace(f, made, counts, rc == -ETIMEDOUT);
+	replace(f, made, counts);
 	if (!to && !p) {
 		LIST_REMOVE(f, link);
 		free(f);
@@ -181,7 +185,7 @@ live_filter_settled(struct live *live, const struct port_config *config)
 	for (unsigned d = 0; f && d < FILTER_DIRECTIONS; d++) {
 		if (f->rules[d] || f->deny[d])
 			continue;
-		filter_destroy(f->filters[d]);
+		datapath_release(release_filter, f->filters[d]);
 		f->filters[d] = NULL;
 	}
 }
@@ -213,13 +217,27 @@ make_set(const struct set_config *group)
 }
 
 static void
+release_addresses(void *set)
+{
+	address_set_destroy(set);
+}
+
+static void
+release_set(void *arg)
+{
+	struct live_set *s = arg;
+
+	address_set_destroy((struct address_set *)(uintptr_t)s->set.now);
+	free(s);
+}
+
+static void
 del_set(struct live_set *s)
 {
 	if (!s)
 		return;
-	address_set_destroy((struct address_set *)(uintptr_t)s->set.now);
 	LIST_REMOVE(s, link);
-	free(s);
+	datapath_release(release_set, s);
 }
 
 int
@@ -249,9 +267,10 @@ live_set_set(struct live *live, const struct set_config *from, const struct set_
 		return err_set(err, -ENOMEM, "set \"%s\": out of memory", name);
 	}
 	old = atomic_exchange(&s->set.now, made);
-	/* Kept for ever when a worker does not come back. */
-	if (old && datapath_synchronize() == 0)
-		address_set_destroy((struct address_set *)(uintptr_t)old);
+	if (!old)
+		return 0;
+	datapath_synchronize();
+	datapath_release(release_addresses, (struct address_set *)(uintptr_t)old);
 	return 0;
 }
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/queue.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
@@ -20,12 +22,22 @@
 #include "datapath/worker.h"
 #include "lib/clock.h"
 #include "lib/fault.h"
+#include "lib/log.h"
 
 #define IDLE_US_DEFAULT 100
 #define GRACE_SPINS     2000 /* polls before the wait yields the CPU */
+#define GRACE_YIELDS    4000 /* and before it sleeps in between */
+#define GRACE_PAUSE_NS  50000
 #define DISPATCH_EVENTS 8192 /* reports of one worker handled at once */
 #define DISPATCH_BATCH  64
 #define HANDOFF_WAIT_MS 100 /* after that, a moved queue's frames may change their order */
+
+/* What a worker that has not come back may be looking at. */
+struct kept {
+	STAILQ_ENTRY(kept) link;
+	void (*release)(void *arg);
+	void *arg;
+};
 
 static struct {
 	unsigned worker_count;
@@ -36,7 +48,10 @@ static struct {
 	int event_fd;
 	uint64_t tsc_hz;
 	datapath_broken_cb on_broken;
-} datapath = {.event_fd = -1};
+	bool behind; /* a worker has not passed the state that behind_token asks for */
+	uint64_t behind_token;
+	STAILQ_HEAD(, kept) kept;
+} datapath = {.event_fd = -1, .kept = STAILQ_HEAD_INITIALIZER(datapath.kept)};
 
 /* ---- start and stop ---- */
 
@@ -182,6 +197,20 @@ fail:
 	return r;
 }
 
+/* All workers have come back: what was kept for them goes. */
+static void
+release_kept(void)
+{
+	struct kept *k;
+
+	datapath.behind = false;
+	while ((k = STAILQ_FIRST(&datapath.kept))) {
+		STAILQ_REMOVE_HEAD(&datapath.kept, link);
+		k->release(k->arg);
+		free(k);
+	}
+}
+
 void
 datapath_stop(void)
 {
@@ -192,6 +221,7 @@ datapath_stop(void)
 		datapath.workers[i] = NULL;
 	}
 	datapath.worker_count = 0;
+	release_kept();
 	topology_stop(atomic_exchange(&datapath.snapshot, NULL));
 	if (datapath.event_fd >= 0)
 		close(datapath.event_fd);
@@ -203,39 +233,73 @@ datapath_stop(void)
 
 /* ---- publish, wait, free ---- */
 
+/* Whoever comes late is not waited for again: see datapath_tick(). */
+static int
+fall_behind(uint64_t token)
+{
+	if (!datapath.behind)
+		log_warning("a worker is stuck or gets no CPU: it is not waited for");
+	datapath.behind = true;
+	datapath.behind_token = token;
+	return -ETIMEDOUT;
+}
+
 int
 datapath_synchronize(void)
 {
-	uint64_t token, deadline = clock_ns() + DATAPATH_GRACE_MS * UINT64_C(1000000);
+	uint64_t ms = datapath.behind ? 0 : DATAPATH_GRACE_MS;
+	uint64_t token, deadline = clock_ns() + ms * UINT64_C(1000000);
 
 	if (!datapath.worker_count)
 		return 0;
 	token = rte_rcu_qsbr_start(datapath.qsbr);
 	for (unsigned spins = 0; rte_rcu_qsbr_check(datapath.qsbr, token, false) != 1; spins++) {
-		if (spins < GRACE_SPINS) {
+		if (spins < GRACE_SPINS)
 			rte_pause();
-			continue;
-		}
-		if (clock_ns() > deadline)
-			return -ETIMEDOUT;
-		sched_yield();
+		else if (clock_ns() > deadline)
+			return fall_behind(token);
+		else if (spins < GRACE_YIELDS)
+			sched_yield();
+		else /* The worker may be waiting for the CPU that we spin on. */
+			nanosleep(&(struct timespec){.tv_nsec = GRACE_PAUSE_NS}, NULL);
 	}
+	if (datapath.behind)
+		release_kept();
 	return 0;
 }
 
-int
+void
+datapath_release(void (*release)(void *arg), void *arg)
+{
+	struct kept *k;
+
+	if (!datapath.behind) {
+		release(arg);
+		return;
+	}
+	k = malloc(sizeof(*k));
+	/* Without memory it is kept for ever. */
+	if (!k)
+		return;
+	*k = (struct kept){.release = release, .arg = arg};
+	STAILQ_INSERT_TAIL(&datapath.kept, k, link);
+}
+
+static void
+release_snapshot(void *snapshot)
+{
+	snapshot_free(snapshot);
+}
+
+void
 datapath_publish(struct snapshot *snapshot)
 {
 	struct snapshot *old = atomic_exchange(&datapath.snapshot, snapshot);
-	int r;
 
 	for (unsigned i = 0; i < datapath.worker_count; i++)
 		worker_wake(datapath.workers[i]);
-	r = datapath_synchronize();
-	/* A worker that does not come back may still read the old one: then it is never freed. */
-	if (!r)
-		snapshot_free(old);
-	return r;
+	datapath_synchronize();
+	datapath_release(release_snapshot, old);
 }
 
 void
@@ -382,6 +446,11 @@ void
 datapath_tick(void)
 {
 	topology_age(datapath_now_s());
+	if (datapath.behind &&
+		rte_rcu_qsbr_check(datapath.qsbr, datapath.behind_token, false) == 1) {
+		log_info("all workers go on");
+		release_kept();
+	}
 }
 
 uint64_t

@@ -5,7 +5,7 @@
  * The control thread describes bridges and ports here; the datapath turns the description into an
  * immutable snapshot (datapath/snapshot.h), publishes it with one pointer store, waits until every
  * worker has passed a quiescent state, and frees the old one.  Every such wait is bounded by
- * DATAPATH_GRACE_MS (a worker that does not come back is reported and the old snapshot kept).
+ * DATAPATH_GRACE_MS; what a worker that does not come back may be looking at is kept until it does.
  *
  * Threads: everything in this header is for the one control thread, unless it says otherwise.
  * Errors: negative errno, with a text where an err is taken.
@@ -44,8 +44,18 @@ void datapath_stop(void);
 /* Returns when what workers have handed to each other so far is delivered. */
 void datapath_drain(void);
 
-/* Returns when every worker has passed a quiescent state; -ETIMEDOUT after DATAPATH_GRACE_MS. */
+/*
+ * Returns when every worker has passed a quiescent state; -ETIMEDOUT after DATAPATH_GRACE_MS.  While
+ * one is known to be stuck (or gets no CPU) it is not waited for again.
+ */
 int datapath_synchronize(void);
+
+/*
+ * Ends what was taken from the workers before the last datapath_synchronize() or publication, from
+ * wherever they could find it: release(arg) is called at once, or, when a worker did not come back in
+ * time, as soon as it has.
+ */
+void datapath_release(void (*release)(void *arg), void *arg);
 
 /* ---- bridges: small integers, 0..BRIDGE_MAX-1 ---- */
 
@@ -142,6 +152,8 @@ int datapath_port_set_filters(
 	struct port *port, const struct filter *const filters[FILTER_DIRECTIONS], struct err *err);
 /* Contract step 4.  Never fails in a way that leaves the port half there. */
 void datapath_port_del(struct port *port);
+/* Contract step 5, after that: ops->destroy, when no worker can be looking at the port any more. */
+void datapath_port_destroy(struct port *port);
 /* The bridge it is on, -1 = none. */
 int datapath_port_bridge(const struct port *port);
 /* Contract step 3; fd -1 ends it.  The datapath never reads or closes fd. */

@@ -54,6 +54,12 @@ port_packet_owner(const struct port *port)
 	return ((const struct port_packet *)port)->owner;
 }
 
+static void
+release_queue(void *queue)
+{
+	packet_queue_destroy(queue);
+}
+
 void
 port_packet_detach(struct port *port)
 {
@@ -66,13 +72,12 @@ port_packet_detach(struct port *port)
 		if (old[q])
 			datapath_port_watch(port, q, -1);
 	}
-	/* A worker that does not answer keeps them: better lost than used after their end. */
-	if (datapath_synchronize() < 0)
-		return;
+	datapath_synchronize();
 	for (unsigned q = 0; q < port->rx_queues; q++) {
-		if (old[q])
-			p->lost += packet_queue_lost(old[q]);
-		packet_queue_destroy(old[q]);
+		if (!old[q])
+			continue;
+		p->lost += packet_queue_lost(old[q]);
+		datapath_release(release_queue, old[q]);
 	}
 }
 

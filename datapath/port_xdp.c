@@ -237,6 +237,12 @@ set_usable(struct port_xdp *xdp, const struct xdp_set *live)
 
 /* Takes sockets and program away; `detach`: from the interface as well. */
 static void
+release_set(void *set)
+{
+	xdp_set_close(set);
+}
+
+static void
 go_down(struct port_xdp *xdp, bool detach)
 {
 	struct xdp_set *live = atomic_load(&xdp->live);
@@ -246,9 +252,9 @@ go_down(struct port_xdp *xdp, bool detach)
 	set_usable(xdp, NULL);
 	set_watches(xdp, NULL);
 	atomic_store(&xdp->live, NULL);
-	/* A worker that does not come back may be using them still: they stay. */
-	if (!xdp->added || datapath_synchronize() == 0)
-		xdp_set_close(live);
+	if (xdp->added)
+		datapath_synchronize();
+	datapath_release(release_set, live);
 	if (detach && xdp->restore & SHARE_RESTORE_RXVLAN)
 		ethtool_set_rxvlan(xdp->dev, true);
 	xdp_share_close(xdp->share, detach);

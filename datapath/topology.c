@@ -23,16 +23,33 @@ topology_publish(void)
 {
 	struct snapshot *s = snapshot_build(&topology);
 
-	return s ? datapath_publish(s) : -ENOMEM;
+	if (!s)
+		return -ENOMEM;
+	datapath_publish(s);
+	return 0;
+}
+
+static void
+release_fdb(void *fdb)
+{
+	fdb_destroy(fdb);
+}
+
+static void
+release_mdb(void *mdb)
+{
+	mdb_free(mdb);
+}
+
+static void
+release_shaper(void *shaper)
+{
+	shaper_destroy(shaper);
 }
 
 static int
 publish_error(struct err *err, int r)
 {
-	if (r == -ETIMEDOUT)
-		return err_set(err, r,
-			"a worker has not answered for %u ms: see `patchbay worker show`",
-			DATAPATH_GRACE_MS);
 	return err_set(err, r, "no memory for the change: %s", strerror(-r));
 }
 
@@ -103,14 +120,13 @@ datapath_bridge_set(unsigned bridge, const struct bridge_settings *settings, str
 	slot->settings = *settings;
 	fdb_set_move_limit(slot->fdb, settings->mac_moves);
 	r = topology_publish();
-	if (r == -ENOMEM) {
+	if (r) {
 		if (slot->fdb != old.fdb)
 			fdb_destroy(slot->fdb);
 		*slot = old;
 	} else if (slot->fdb != old.fdb) {
 		neighbours_renew(&topology, bridge, old.fdb);
-		if (!r)
-			fdb_destroy(old.fdb);
+		datapath_release(release_fdb, old.fdb);
 	}
 	return r ? publish_error(err, r) : 0;
 }
@@ -126,12 +142,11 @@ datapath_bridge_del(unsigned bridge)
 			return -EBUSY;
 	slot->used = false;
 	r = topology_publish();
-	if (r == -ENOMEM) {
+	if (r) {
 		slot->used = true;
 		return r;
 	}
-	if (!r)
-		fdb_destroy(slot->fdb);
+	datapath_release(release_fdb, slot->fdb);
 	slot->fdb = NULL;
 	datapath_bridge_groups(bridge, NULL);
 	return 0;
@@ -142,9 +157,10 @@ datapath_bridge_groups(unsigned bridge, struct mdb *mdb)
 {
 	const struct mdb *old = atomic_exchange(&topology.bridges[bridge].mdb, mdb);
 
-	/* A worker that does not come back may still read the old one: then it is never freed. */
-	if (old && !datapath_synchronize())
-		mdb_free((struct mdb *)(uintptr_t)old);
+	if (!old)
+		return;
+	datapath_synchronize();
+	datapath_release(release_mdb, (struct mdb *)(uintptr_t)old);
 }
 
 struct fdb *
@@ -280,11 +296,9 @@ datapath_port_add(struct port *port, const struct port_settings *settings, struc
 	r = topology_publish();
 	if (r) {
 		slot->port = NULL;
-		if (r != -ETIMEDOUT) {
-			free(port->counters);
-			free(meters);
-			shaper_destroy(shaper);
-		}
+		free(port->counters);
+		free(meters);
+		shaper_destroy(shaper);
 		port->counters = NULL;
 		return publish_error(err, r);
 	}
@@ -316,16 +330,16 @@ datapath_port_set(struct port *port, const struct port_settings *settings, struc
 		neighbours_leave(&topology, port->index, false);
 	slot->settings = *settings;
 	r = topology_publish();
-	if (r == -ENOMEM)
+	if (r)
 		slot->settings = old;
 	if (moves)
 		neighbours_join(&topology, port->index);
-	if (r == -ENOMEM)
+	if (r)
 		return publish_error(err, r);
 	if (old.bridge != settings->bridge)
 		flush_port(old.bridge, port->index, true);
 	set_limits(port->index);
-	return r ? publish_error(err, r) : 0;
+	return 0;
 }
 
 int
@@ -358,21 +372,32 @@ datapath_port_del(struct port *port)
 	slot->port = NULL;
 	r = topology_publish();
 	/* Without a snapshot the port can't go; a process that can't get a few KiB in that time dies. */
-	for (uint64_t end = clock_ns() + DATAPATH_GRACE_MS * UINT64_C(1000000); r == -ENOMEM;
+	for (uint64_t end = clock_ns() + DATAPATH_GRACE_MS * UINT64_C(1000000); r;
 		r = topology_publish())
 		if (clock_ns() > end)
 			abort();
 	flush_port(slot->settings.bridge, port->index, true);
-	if (!r) {
-		free(port->counters);
-		free(slot->meters);
-		shaper_destroy(slot->shaper);
-		free(slot->bond);
-	}
-	port->counters = NULL;
+	datapath_release(free, port->counters);
+	datapath_release(free, slot->meters);
+	datapath_release(release_shaper, slot->shaper);
+	datapath_release(free, slot->bond);
 	slot->bond = NULL;
 	slot->meters = NULL;
 	slot->shaper = NULL;
+}
+
+static void
+release_port(void *arg)
+{
+	struct port *port = arg;
+
+	port->ops->destroy(port);
+}
+
+void
+datapath_port_destroy(struct port *port)
+{
+	datapath_release(release_port, port);
 }
 
 int
@@ -435,11 +460,19 @@ datapath_queue_move(struct port *port, unsigned queue, unsigned worker, struct e
 	slot->last = (uint8_t)old;
 	r = topology_publish();
 	slot->held = 0;
+	/* Never may two workers have it: it stays with one that does not answer. */
+	if (!r && datapath_synchronize()) {
+		slot->worker[queue] = (uint8_t)old;
+		topology_publish();
+		datapath_port_watch(port, queue, fd);
+		return err_set(err, -ETIMEDOUT,
+			"a worker does not answer: see `patchbay events` and `patchbay worker show`");
+	}
 	if (!r)
 		datapath_await_handoff(old);
-	if (r == -ENOMEM)
+	if (r)
 		slot->worker[queue] = (uint8_t)old;
-	if (!r)
+	else
 		r = topology_publish();
 	datapath_port_watch(port, queue, fd);
 	return r ? publish_error(err, r) : 0;

@@ -71,8 +71,8 @@ void snapshot_free(struct snapshot *snapshot); /* NULL is fine */
 
 /* ---- what topology.c needs of datapath.c ---- */
 
-/* Publishes, wakes the workers, waits, frees the old snapshot.  -ETIMEDOUT. */
-int datapath_publish(struct snapshot *snapshot);
+/* Publishes, wakes the workers, waits, releases the old snapshot. */
+void datapath_publish(struct snapshot *snapshot);
 void datapath_give_pool(struct rte_mempool *pool);
 int datapath_worker_epoll(unsigned worker);
 int datapath_worker_inject(unsigned worker, const struct worker_inject *inject); /* -EAGAIN */

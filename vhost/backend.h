@@ -67,11 +67,6 @@ struct backend {
 	struct dirty_log *log;
 	struct inflight_region inflight;
 
-	/*
-	 * A worker hung inside a ring when it was stopped: nothing that it may still use is ever closed
-	 * or unmapped again.
-	 */
-	bool hung;
 	uint32_t held; /* rings between backend_hold() and backend_release(): they do not start */
 
 	char waiting[160]; /* why a ring that should run does not; "" = none */

@@ -110,8 +110,8 @@ backend_set_vring_call(struct backend *b, struct exchange *x, struct err *err)
 		ring->call_fd = fd_take(&x->request->fds[0]);
 	if (ring->vring) {
 		vring_set_call(ring->vring, ring->call_fd);
-		if (old >= 0 && datapath_synchronize())
-			b->hung = true;
+		if (old >= 0)
+			datapath_synchronize();
 		/* A call that went to the old one between its last reader and us is not lost. */
 		if (ring->call_fd >= 0)
 			eventfd_write(ring->call_fd, 1);

@@ -7,8 +7,10 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "datapath/datapath.h"
 #include "lib/fd.h"
@@ -36,15 +38,23 @@ port_update(struct backend *b)
 }
 
 static void
-ring_retire(struct backend *b, struct backend_ring *ring)
+release_vring(void *vring)
+{
+	vring_destroy(vring);
+}
+
+/* in_use: a worker is stuck, perhaps inside, so that nobody knows where the ring stands. */
+static void
+ring_retire(struct backend *b, struct backend_ring *ring, bool in_use)
 {
 	struct vring_counters c;
 
 	vring_counters(ring->vring, &c);
 	b->calls += c.calls;
-	ring->next = vring_next(ring->vring, &ring->next_wrap);
-	ring->exact = true;
-	vring_destroy(ring->vring);
+	if (!in_use)
+		ring->next = vring_next(ring->vring, &ring->next_wrap);
+	ring->exact = !in_use;
+	datapath_release(release_vring, ring->vring);
 	ring->vring = NULL;
 }
 
@@ -52,6 +62,7 @@ void
 backend_rings_stop(struct backend *b, uint32_t mask)
 {
 	struct vring *stopped[VHOST_RINGS_MAX];
+	bool in_use;
 
 	mask &= backend_rings_running(b);
 	if (!mask)
@@ -59,50 +70,75 @@ backend_rings_stop(struct backend *b, uint32_t mask)
 	for (unsigned i = 1; i < VHOST_RINGS_MAX; i += 2)
 		if (mask >> i & 1)
 			datapath_port_watch(&b->rings->port, i / 2, -1);
-	vhost_rings_stop(b->rings, mask, stopped);
-	for (unsigned i = 0; i < VHOST_RINGS_MAX; i++) {
-		if (!(mask >> i & 1))
-			continue;
-		/* Not given back: see vhost/port_vhost.h. */
-		if (!stopped[i]) {
-			b->hung = true;
-			b->ring[i].vring = NULL;
-			continue;
-		}
-		ring_retire(b, &b->ring[i]);
-	}
+	in_use = vhost_rings_stop(b->rings, mask, stopped) < 0;
+	for (unsigned i = 0; i < VHOST_RINGS_MAX; i++)
+		if (mask >> i & 1)
+			ring_retire(b, &b->ring[i], in_use);
 	port_update(b);
+}
+
+static void
+release_fd(void *fd)
+{
+	close((int)(intptr_t)fd);
+}
+
+static void
+release_memory(void *memory)
+{
+	guest_memory_release(memory);
+}
+
+static void
+release_log(void *log)
+{
+	dirty_log_destroy(log);
+}
+
+static void
+release_inflight(void *arg)
+{
+	struct inflight_region *region = arg;
+
+	inflight_region_unmap(region);
+	free(region);
 }
 
 void
 backend_fd_replace(struct backend *b, int *fd, int with)
 {
-	if (!b->hung)
-		fd_close(fd);
+	(void)b;
+	if (*fd >= 0)
+		datapath_release(release_fd, (void *)(intptr_t)*fd);
 	*fd = with;
 }
 
 void
 backend_memory_replace(struct backend *b, struct guest_memory *with)
 {
-	if (!b->hung)
-		guest_memory_release(b->memory);
+	if (b->memory)
+		datapath_release(release_memory, b->memory);
 	b->memory = with;
 }
 
 void
 backend_log_replace(struct backend *b, struct dirty_log *with)
 {
-	if (!b->hung)
-		dirty_log_destroy(b->log);
+	if (b->log)
+		datapath_release(release_log, b->log);
 	b->log = with;
 }
 
 void
 backend_inflight_replace(struct backend *b, const struct inflight_region *with)
 {
-	if (!b->hung)
-		inflight_region_unmap(&b->inflight);
+	struct inflight_region *old = b->inflight.map ? malloc(sizeof(*old)) : NULL;
+
+	/* Without memory for it the mapping is kept for ever. */
+	if (old) {
+		*old = b->inflight;
+		datapath_release(release_inflight, old);
+	}
 	b->inflight = *with;
 }
 

@@ -77,14 +77,14 @@ int backend_ring_check(const struct backend *b, uint64_t index, struct err *err)
 uint32_t backend_rings_running(const struct backend *b);
 
 /*
- * Stops those of the mask that run, with one grace period; they remember where they were.  What they
- * used is free to be given up when this returns, by the functions below.
+ * Stops those of the mask that run, with one grace period; they remember where they were, unless a
+ * worker is stuck in them.  What they used may be given up when this returns, by the functions below.
  */
 void backend_rings_stop(struct backend *b, uint32_t mask);
 
 /*
- * Put something in the place of what stopped rings used, and close or unmap the old, unless a worker
- * hangs with it.
+ * Put something in the place of what stopped rings used, and close or unmap the old, when no worker
+ * uses it any more (datapath_release()).
  */
 void backend_fd_replace(struct backend *b, int *fd, int with);
 void backend_memory_replace(struct backend *b, struct guest_memory *with);

@@ -206,7 +206,7 @@ vhost_rings_start(struct vhost_rings *rings, unsigned index, struct vring *vring
 	atomic_store_explicit(&rings->ring[index], vring, memory_order_release);
 }
 
-void
+int
 vhost_rings_stop(struct vhost_rings *rings, uint32_t mask, struct vring *stopped[VHOST_RINGS_MAX])
 {
 	bool any = false;
@@ -217,12 +217,7 @@ vhost_rings_stop(struct vhost_rings *rings, uint32_t mask, struct vring *stopped
 			stopped[i] = atomic_exchange(&rings->ring[i], NULL);
 		any |= stopped[i] != NULL;
 	}
-	if (!any)
-		return;
-	/* A worker that hangs inside keeps its rings: leaked rather than freed under it. */
-	if (datapath_synchronize())
-		for (unsigned i = 0; i < VHOST_RINGS_MAX; i++)
-			stopped[i] = NULL;
+	return any ? datapath_synchronize() : 0;
 }
 
 unsigned

@@ -33,10 +33,11 @@ extern const struct port_ops vhost_rings_ops;
 void vhost_rings_start(struct vhost_rings *rings, unsigned index, struct vring *vring);
 
 /*
- * Takes back the rings whose bits are set in `mask`, with one grace period for all of them, so
- * that no worker uses them any more.  stopped[i] is the ring or NULL when it was not running.
+ * Takes back the rings whose bits are set in `mask`, with one grace period for all of them, so that
+ * no worker uses them any more.  stopped[i] is the ring or NULL when it was not running.
+ * -ETIMEDOUT: a worker is stuck and may use them still (datapath_release()).
  */
-void vhost_rings_stop(
+int vhost_rings_stop(
 	struct vhost_rings *rings, uint32_t mask, struct vring *stopped[VHOST_RINGS_MAX]);
 
 /* The OFFLOAD_... that a driver with these negotiated features accepts when it receives. */

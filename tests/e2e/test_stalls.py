@@ -3,6 +3,7 @@
 
 import ctypes
 import os
+import pathlib
 
 from harness import front
 from harness.case import TestCase, requires_root
@@ -122,27 +123,87 @@ class Stalls(TestCase):
         self.assertEqual(self.switch.rows("events", "queue-stalled"), [])
         self.end()
 
-    @requires_root
-    def test_worker_that_does_nothing(self):
-        """The thread is stopped as a debugger stops it; the control thread goes on."""
+
+@requires_root
+class StuckWorker(TestCase):
+    """A worker's thread is stopped as a debugger stops it; the control thread goes on."""
+
+    def set_up(self):
         self.switch = self.bench.switch("--busy-poll")
-        self.switch("bridge", "add", "br1")
-        path = self.bench.folder / "x.sock"
-        self.switch("port", "add", "x", "vhost-user", "bridge=br1", f"path={path}")
-        x = Front(path).up()
-        self.bench.cleanup.add(x.close)
+        self.switch("bridge", "add", "br0")
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.worker = wait_until(self.find_worker, 10, "worker")
+
+    def find_worker(self):
+        """Its thread, once it has given itself a name."""
+        for name in pathlib.Path(f"/proc/{self.switch.pid}/task").glob("*/comm"):
+            if name.read_text().strip() == "worker/0":
+                return int(name.parent.name)
+        return None
+
+    def port(self, name):
+        """Adds a port with a front end."""
+        path = self.bench.folder / f"{name}.sock"
+        self.switch("port", "add", name, "vhost-user", "bridge=br0", f"path={path}",
+                    "profile=open")
+        there = Front(path).up()
+        self.bench.cleanup.add(there.close)
+        return there
+
+    def stop_worker(self):
+        self.assertEqual(self.libc.ptrace(PTRACE_SEIZE, self.worker, 0, 0), 0, ctypes.get_errno())
+        self.libc.ptrace(PTRACE_INTERRUPT, self.worker, 0, 0)
+        os.waitpid(self.worker, 0x40000000)  # __WALL
+
+    def let_worker_go(self):
+        self.libc.ptrace(PTRACE_DETACH, self.worker, 0, 0)
+
+    def event(self, kind):
+        wait_until(lambda: self.switch.rows("events", kind), SECONDS, f"event {kind}")
+        return self.switch.rows("events", kind)[0]["text"]
+
+    def test_events(self):
+        x = self.port("x")
         self.switch.wait_link("x")
-        libc = ctypes.CDLL(None, use_errno=True)
-        tasks = f"/proc/{self.switch.pid}/task"
-        worker = next(int(task) for task in os.listdir(tasks)
-                      if open(f"{tasks}/{task}/comm").read().strip() == "worker/0")
-        self.assertEqual(libc.ptrace(PTRACE_SEIZE, worker, 0, 0), 0, ctypes.get_errno())
-        libc.ptrace(PTRACE_INTERRUPT, worker, 0, 0)
-        os.waitpid(worker, 0x40000000)  # __WALL
+        self.stop_worker()
         x.transmit(frame(B, A, b"hello"))
-        self.says(self.event("worker-stalled", None), "worker 0", "CPU")
+        self.says(self.event("worker-stalled"), "worker 0", "CPU")
         self.says(self.event("queue-stalled"), "ring 1,", "worker is stuck")
-        libc.ptrace(PTRACE_DETACH, worker, 0, 0)
-        self.event("worker-moves", None)
+        self.let_worker_go()
+        self.event("worker-moves")
         self.event("queue-moves")
         wait_until(lambda: x.used(TX) == 1, 10, "the frame")
+
+    def test_everything_changes_meanwhile(self):
+        """What the worker may be looking at stays until it comes back, and goes then."""
+        self.port("y").buffers()
+        self.switch.wait_link("y")
+        used = self.switch.descriptors()
+        x = self.port("x")
+        self.switch.wait_link("x")
+        self.switch("set", "add", "some", "10.0.0.1")
+        self.switch("filter", "add", "x", "in", "20", "deny", "tcp")
+        self.stop_worker()
+        self.switch("filter", "del", "x", "in", "20")
+        self.switch("set", "add", "some", "10.0.0.2")
+        self.switch("set", "del", "some")
+        self.switch("port", "set", "x", "in_rate=1G")
+        self.switch("bridge", "set", "br0", "capacity=1000")
+        x.close()
+        self.switch.wait_link("x", "down")
+        self.switch("port", "del", "x")
+        for _ in range(3):
+            self.switch("bridge", "add", "br1")
+            self.switch("bridge", "del", "br1")
+            x = self.port("x")
+            x.is_alive()
+            x.close()
+            self.switch("port", "del", "x")
+        self.let_worker_go()
+        wait_until(lambda: self.switch.descriptors() <= used, SECONDS,
+                   lambda: f"{used} descriptors ({self.switch.descriptors()} are left)")
+        x = self.port("x")
+        self.switch.wait_link("x")
+        x.transmit(frame("02:00:00:00:00:77", A, b"hello"))
+        wait_until(lambda: self.switch.counters("y")["tx_packets"] == 1, 10, "a frame from x to y")
+        self.switch.process.check()

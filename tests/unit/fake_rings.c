@@ -154,7 +154,7 @@ vhost_rings_start(struct vhost_rings *rings, unsigned index, struct vring *vring
 	fakes.published++;
 }
 
-void
+int
 vhost_rings_stop(struct vhost_rings *rings, uint32_t mask, struct vring *stopped[VHOST_RINGS_MAX])
 {
 	for (unsigned i = 0; i < VHOST_RINGS_MAX; i++) {
@@ -164,18 +164,41 @@ vhost_rings_stop(struct vhost_rings *rings, uint32_t mask, struct vring *stopped
 		stopped[i] = atomic_exchange(&rings->ring[i], NULL);
 		if (!stopped[i])
 			continue;
-		if (fakes.hang) {
-			stopped[i] = NULL;
-			continue;
-		}
 		memory_touch(stopped[i]);
 		CONTRACT(stopped[i]->call_fd < 0 || fd_is_open(stopped[i]->call_fd));
 		fakes.published--;
 	}
 	fakes.graces++;
+	return fakes.hang ? -ETIMEDOUT : 0;
 }
 
 /* ---- datapath/datapath.h ---- */
+
+static struct kept {
+	void (*release)(void *arg);
+	void *arg;
+} kept[256];
+static unsigned kept_count;
+
+void
+datapath_release(void (*release)(void *arg), void *arg)
+{
+	if (!fakes.hang) {
+		release(arg);
+		return;
+	}
+	CONTRACT(kept_count < sizeof(kept) / sizeof(kept[0]));
+	kept[kept_count++] = (struct kept){release, arg};
+}
+
+void
+fakes_come_back(void)
+{
+	fakes.hang = false;
+	for (unsigned i = 0; i < kept_count; i++)
+		kept[i].release(kept[i].arg);
+	kept_count = 0;
+}
 
 int
 datapath_port_watch(struct port *port, unsigned queue, int fd)

@@ -25,13 +25,16 @@ struct fakes {
 	unsigned graces;          /* grace periods waited for */
 	unsigned flushes;         /* of learnt addresses */
 	unsigned create_failures; /* that many vring_create() more return -ENOMEM */
-	bool hang;                /* stopped rings are not given back: a worker is inside */
+	bool hang;                /* a worker is inside, until fakes_come_back() */
 	int watched[PORT_QUEUES_MAX];
 	uint8_t injected[DATAPATH_INJECT_MAX]; /* the last frame */
 	unsigned injected_len;
 };
 
 extern struct fakes fakes;
+
+/* What was kept for a worker that was inside is released. */
+void fakes_come_back(void);
 
 /* Nothing exists, nothing is watched. */
 void fakes_reset(void);
