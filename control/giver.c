@@ -5,9 +5,8 @@
  * the last word all of it is taken back.
  */
 #include <errno.h>
-#include <limits.h>
-#include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,17 +18,26 @@
 
 #include "control/config_file.h"
 #include "control/giver.h"
+#include "control/notify.h"
 #include "control/port_types.h"
+#include "control/starter.h"
 #include "control/tables.h"
 #include "lib/clock.h"
 #include "lib/fd.h"
 #include "lib/file.h"
 #include "lib/log.h"
 
+/* The configuration and the tables go to the next daemon in files without a name. */
+static const struct needs_call giver_calls[] = {
+	NEEDS_CALL(memfd_create), NEEDS_CALL(ftruncate), NEEDS_NO_MORE};
+
+const struct needs giver_needs = {
+	.calls = giver_calls,
+};
+
 struct giver {
 	struct giver_options options;
-	char program[PATH_MAX]; /* the file; another version may stand there by now */
-	int listener, peer;     /* -1 = none; a peer is being given everything */
+	int listener, peer; /* -1 = none; a peer is being given everything */
 	struct event *readable, *late;
 };
 
@@ -161,6 +169,23 @@ give(struct giver *g, struct err *err)
 	return rc;
 }
 
+/*
+ * Only the main process of a service is listened to: it is the one that can name its successor.  The
+ * successor says that it is ready.
+ */
+static void
+name_successor(const struct giver *g)
+{
+	struct unix_peer peer;
+	char text[32];
+
+	if (unix_socket_peer(g->peer, &peer) < 0)
+		return;
+	snprintf(text, sizeof(text), "MAINPID=%ld", (long)peer.pid);
+	if (notify(text) < 0)
+		log_warning("cannot tell the service manager which process goes on");
+}
+
 static void
 hand_over(struct giver *g)
 {
@@ -176,6 +201,7 @@ hand_over(struct giver *g)
 	}
 	live_abandon(live);
 	fd_close(&g->options.socket->fd);
+	name_successor(g);
 	takeover_say(g->peer, TAKEOVER_GO, "", TAKEOVER_HOLD_MS);
 	log_info("taken over by another daemon, packets waited %u us",
 		(unsigned)((clock_ns() - begin) / 1000));
@@ -248,14 +274,10 @@ int
 giver_create(struct giver **giver, const struct giver_options *options, struct err *err)
 {
 	struct giver *g = calloc(1, sizeof(*g));
-	ssize_t length;
 
 	if (!g)
 		return err_set(err, -ENOMEM, "out of memory");
 	g->options = *options;
-	length = readlink("/proc/self/exe", g->program, sizeof(g->program) - 1);
-	if (length < 0)
-		log_warning("the program's file is not known: %s", strerror(errno));
 	g->listener = g->peer = -1;
 	*giver = g;
 	return 0;
@@ -322,43 +344,10 @@ giver_offer(struct giver *giver, char name[TAKEOVER_NAME_SIZE], struct err *err)
 	return 0;
 }
 
-static bool
-has_takeover(char *const *argv)
-{
-	while (*argv && strcmp(*argv, "--takeover") != 0)
-		argv++;
-	return *argv != NULL;
-}
-
 int
 giver_restart(struct giver *giver, struct err *err)
 {
-	static char option[] = "--takeover";
-	char *const *argv = giver->options.argv;
-	size_t count = 0;
-	char **words;
-	pid_t pid;
-
 	if (giver->listener >= 0)
 		return err_set(err, -EBUSY, "a takeover is under way: wait until it has ended");
-	while (argv[count])
-		count++;
-	words = calloc(count + 2, sizeof(*words));
-	if (!words)
-		return err_set(err, -ENOMEM, "out of memory");
-	memcpy(words, argv, count * sizeof(*words));
-	if (!has_takeover(argv))
-		words[count] = option;
-	/* Nobody waits for it: it takes our place or says why not. */
-	signal(SIGCHLD, SIG_IGN);
-	pid = fork();
-	if (pid == 0) {
-		close_range(STDERR_FILENO + 1, UINT_MAX, 0);
-		execv(giver->program, words);
-		_exit(127);
-	}
-	free(words);
-	if (pid < 0)
-		return err_set(err, -errno, "cannot start %s: %s", giver->program, strerror(errno));
-	return (int)pid;
+	return starter_run(giver->options.starter, err);
 }

@@ -13,9 +13,11 @@
 #include "control/state.h"
 #include "control/takeover.h"
 #include "lib/unix_socket.h"
+#include "lib/needs.h"
 
 struct event_base;
 struct giver;
+struct starter;
 
 struct giver_options {
 	struct event_base *loop;
@@ -24,7 +26,7 @@ struct giver_options {
 	void (*pause)(void *arg, bool on);
 	void (*gone)(void *arg); /* everything was given away: end */
 	void *arg;
-	char *const *argv; /* how this daemon was started */
+	struct starter *starter; /* starts the next daemon; borrowed */
 };
 
 int giver_create(struct giver **giver, const struct giver_options *options, struct err *err);
@@ -38,9 +40,12 @@ int giver_offer(struct giver *giver, char name[TAKEOVER_NAME_SIZE], struct err *
 
 /*
  * Starts this program anew, from the file that it was started from and with the same arguments, to
- * take the place of this process.  Returns its process number at once; -EBUSY when a takeover is
- * under way.
+ * take the place of this process (control/starter.h).  Returns its process number at once; -EBUSY
+ * when a takeover is under way.
  */
 int giver_restart(struct giver *giver, struct err *err);
+
+/* Beside sockets (lib/unix_socket.h). */
+extern const struct needs giver_needs;
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +15,14 @@
 #include "control/link_watch.h"
 #include "control/rtnl.h"
 #include "lib/log.h"
+
+/* Beside what sockets of any family need (lib/unix_socket.h). */
+static const struct needs_call link_watch_calls[] = {
+	NEEDS_SOCKET(AF_NETLINK), NEEDS_IOCTL(SIOCGIFINDEX), NEEDS_NO_MORE};
+
+const struct needs link_watch_needs = {
+	.calls = link_watch_calls,
+};
 
 #define MESSAGES_MAX 64 /* read in one go; the loop comes back for more */
 

@@ -15,6 +15,7 @@
 
 #include "lib/err.h"
 #include "lib/ethernet.h"
+#include "lib/needs.h"
 
 struct event_base;
 struct link_watch;
@@ -39,5 +40,8 @@ int link_watch_create(struct link_watch **watch, struct event_base *loop, const 
 	link_watch_cb changed, void *arg, struct link_state *state, struct err *err);
 /* NULL is fine. */
 void link_watch_destroy(struct link_watch *watch);
+
+/* For interfaces of every kind. */
+extern const struct needs link_watch_needs;
 
 #endif

@@ -142,8 +142,15 @@ add_port(struct live *live, const struct port_config *config, struct err *err)
 	struct port_settings settings;
 	struct live_port *p;
 	struct port *port;
-	int rc = type->create(live->loop, config, &port, err);
+	int rc = -EPERM;
 
+	if (live->port_types >> config->type & 1)
+		rc = type->create(live->loop, config, &port, err);
+	else
+		err_set(err, rc,
+			"the daemon was started for other types of ports: add %s to its option "
+			"--port-types",
+			type->name);
 	if (rc < 0)
 		return err_prefix(err, "port \"%s\"", config->name);
 	port_resolve(config, bridge_number(live, config->bridge), &settings);
@@ -338,12 +345,13 @@ live_adopt(struct live *live)
 /* ---- the whole ---- */
 
 int
-live_create(struct live **live, struct event_base *loop)
+live_create(struct live **live, struct event_base *loop, unsigned port_types)
 {
 	*live = calloc(1, sizeof(**live));
 	if (!*live)
 		return -ENOMEM;
 	(*live)->loop = loop;
+	(*live)->port_types = port_types;
 	listener = *live;
 	datapath_on_broken(on_broken);
 	loop_guard_start(*live);

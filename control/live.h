@@ -41,7 +41,8 @@ struct live_set;
 
 struct live {
 	struct event_base *loop;
-	bool adopting; /* ports that can be handed over are added without being opened */
+	unsigned port_types; /* bits 1 << PORT_TYPE_...; ports of other types are refused */
+	bool adopting;       /* ports that can be handed over are added without being opened */
 	struct event *lease_second;
 	struct live_bridge bridges[BRIDGE_MAX]; /* by the datapath's number */
 	struct live_port ports[PORT_MAX];       /* by the datapath's index */
@@ -50,8 +51,8 @@ struct live {
 	LIST_HEAD(, live_set) sets;
 };
 
-/* The datapath must have been started.  -ENOMEM. */
-int live_create(struct live **live, struct event_base *loop);
+/* The datapath must have been started.  port_types: see struct live.  -ENOMEM. */
+int live_create(struct live **live, struct event_base *loop, unsigned port_types);
 /* Ends all ports and bridges that are left. */
 void live_destroy(struct live *live);
 

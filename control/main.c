@@ -23,10 +23,12 @@
 #include "control/notify.h"
 #include "control/options.h"
 #include "control/rejoin.h"
+#include "control/rights.h"
 #include "control/saver.h"
 #include "control/server.h"
 #include "control/snooping.h"
 #include "control/stall_watch.h"
+#include "control/starter.h"
 #include "control/state.h"
 #include "control/taker.h"
 #include "lib/clock.h"
@@ -46,6 +48,7 @@ struct daemon {
 	struct server *server;
 	struct event *on_signal[SIGNAL_COUNT], *on_datapath, *on_second;
 	char *const *argv;
+	struct starter *starter;
 	struct taker taker;
 	bool datapath_runs, given_away;
 };
@@ -100,6 +103,7 @@ handle_second(evutil_socket_t fd, short what, void *arg)
 	loop_guard_tick();
 	snooping_tick();
 	stall_watch_tick(d->state.live);
+	rights_tick();
 	if (d->state.saver)
 		saver_tick(d->saver, d->state.live, &d->state.running);
 }
@@ -225,7 +229,7 @@ start_giver(struct daemon *d, struct err *err)
 		.pause = pause_server,
 		.gone = end_given_away,
 		.arg = d,
-		.argv = d->argv,
+		.starter = d->starter,
 	};
 
 	return giver_create(&d->state.giver, &options, err);
@@ -320,6 +324,8 @@ start(struct daemon *d, struct err *err)
 	int rc = command_check_tables(err);
 
 	if (rc == 0)
+		rc = starter_create(&d->starter, d->argv, err);
+	if (rc == 0)
 		rc = start_socket(d, err);
 	if (rc == 0 && d->options.state)
 		rc = saver_open(&d->saver, d->options.state, d->options.takeover, err);
@@ -332,12 +338,19 @@ start(struct daemon *d, struct err *err)
 	rc = start_datapath(d, err);
 	if (rc < 0)
 		return rc;
-	if (live_create(&d->state.live, d->loop) < 0)
+	if (live_create(&d->state.live, d->loop, d->options.port_types) < 0)
 		return err_set(err, -ENOMEM, "out of memory");
 	rc = start_state(d, err);
 	if (rc == 0)
 		rc = start_server(d, err);
-	return rc < 0 ? rc : start_giver(d, err);
+	if (rc == 0)
+		rc = start_giver(d, err);
+	if (rc == 0 && !d->options.no_confine) {
+		rc = rights_confine(d->options.port_types, err);
+		if (rc < 0)
+			err_prefix(err, "giving up rights (--no-confine keeps them)");
+	}
+	return rc;
 }
 
 static void
@@ -361,6 +374,8 @@ stop(struct daemon *d)
 		datapath_stop();
 	if (d->loop)
 		event_base_free(d->loop);
+	rights_tick();
+	starter_destroy(d->starter);
 }
 
 static void

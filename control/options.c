@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/config.h"
 #include "control/options.h"
+#include "control/rights.h"
 #include "lib/parse.h"
 #include "vhost/vring_level.h"
 
@@ -162,6 +164,55 @@ set_takeover(struct options *o, const char *value, struct err *err)
 	return 0;
 }
 
+/* Bit of a type's name; 0 = there is no such type. */
+static unsigned
+port_type_bit(const char *name, size_t length)
+{
+	static const char *const names[] = {
+#define X(identifier, name, help) [PORT_TYPE_##identifier] = name,
+		PORT_TYPE_LIST(X)
+#undef X
+	};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i]) == length && memcmp(names[i], name, length) == 0)
+			return 1u << i;
+	}
+	return 0;
+}
+
+static int
+set_port_types(struct options *o, const char *value, struct err *err)
+{
+	unsigned types = 0;
+
+	for (const char *word = value;; word++) {
+		size_t length = strcspn(word, ",");
+		unsigned bit = port_type_bit(word, length);
+
+		if (!bit)
+			return err_set(err, -EINVAL,
+				"--port-types %s: \"%.*s\" is no type of port: see `patchbay port "
+				"add --help`",
+				value, (int)length, word);
+		types |= bit;
+		word += length;
+		if (!*word)
+			break;
+	}
+	o->port_types = types;
+	return 0;
+}
+
+static int
+set_no_confine(struct options *o, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	o->no_confine = true;
+	return 0;
+}
+
 static int
 set_log_level(struct options *o, const char *value, struct err *err)
 {
@@ -222,6 +273,11 @@ static const struct {
 	{"takeover", NULL, set_takeover,
 		"take the place of the daemon that runs, with all its connections:\n"
 		"guests notice nothing; it ends when this one is ready"},
+	{"port-types", "LIST", set_port_types,
+		"types of ports that there may be (vhost-user,tap): when it is ready the\n"
+		"daemon gives up what the others need; default: all types"},
+	{"no-confine", NULL, set_no_confine,
+		"keep all rights and system calls: for debuggers and sanitizers"},
 	{"log-level", "LEVEL", set_log_level, "error, warning, info or debug; default: info"},
 	{"help", NULL, set_help, "print this help"},
 	{"version", NULL, set_version, "print the version"},
@@ -240,6 +296,7 @@ options_parse(struct options *options, int argc, char **argv, struct err *err)
 	options->socket_owner = (uid_t)-1;
 	options->socket_group = (gid_t)-1;
 	options->log_level = LOG_LEVEL_INFO;
+	options->port_types = RIGHTS_ALL_TYPES;
 	for (size_t i = 0; i < COUNT; i++)
 		longs[i] = (struct option){table[i].name,
 			table[i].argument ? required_argument : no_argument, NULL, (int)i + 256};

@@ -20,8 +20,10 @@ struct options {
 	gid_t socket_group;
 	const char *config; /* NULL = none; points into the arguments */
 	enum log_level log_level;
-	const char *state; /* directory; NULL = none */
-	bool takeover;     /* of the daemon that runs on this socket */
+	const char *state;   /* directory; NULL = none */
+	bool takeover;       /* of the daemon that runs on this socket */
+	unsigned port_types; /* bits 1 << PORT_TYPE_...: those that there may be */
+	bool no_confine;
 	bool help, version;
 };
 

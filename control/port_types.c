@@ -12,8 +12,11 @@
 #include "control/port_types.h"
 #include "control/port_vhost_user.h"
 #include "control/veth.h"
+#include "datapath/eth_device.h"
+#include "datapath/packet_queue.h"
 #include "datapath/port_eth.h"
 #include "datapath/port_xdp.h"
+#include "datapath/xdp/program.h"
 
 #define XSTATS_MAX 1024
 
@@ -97,7 +100,7 @@ eth_status(const struct port *port, struct port_state *state)
 			"the interface has no link: see `ip link`");
 }
 
-#define ETH(identifier, text)                  \
+#define ETH(identifier, text, its_needs)       \
 	[PORT_TYPE_##identifier] = {           \
 		.name = text,                  \
 		.profile = PROFILE_OPEN,       \
@@ -105,6 +108,7 @@ eth_status(const struct port *port, struct port_state *state)
 		.open = port_eth_open,         \
 		.status = eth_status,          \
 		.has_link = port_eth_has_link, \
+		.needs = its_needs,            \
 	}
 
 static const struct port_handover vhost_handover = {
@@ -116,14 +120,15 @@ static const struct port_handover vhost_handover = {
 	.adopt = vhost_port_adopt,
 	.mute = vhost_port_mute,
 };
-#define PACKET(identifier, text, maker)       \
-	[PORT_TYPE_##identifier] = {          \
-		.name = text,                 \
-		.profile = PROFILE_OPEN,      \
-		.create = maker,              \
-		.open = packet_port_open,     \
-		.close = packet_port_close,   \
-		.status = packet_port_status, \
+#define PACKET(identifier, text, maker, its_needs) \
+	[PORT_TYPE_##identifier] = {               \
+		.name = text,                      \
+		.profile = PROFILE_OPEN,           \
+		.create = maker,                   \
+		.open = packet_port_open,          \
+		.close = packet_port_close,        \
+		.status = packet_port_status,      \
+		.needs = its_needs,                \
 	}
 
 static const struct port_kind types[] = {
@@ -138,8 +143,9 @@ static const struct port_kind types[] = {
 			.status = port_vhost_user_status,
 			.check = vhost_port_check,
 			.handover = &vhost_handover,
+			.needs = &vhost_needs,
 		},
-	ETH(TAP, "tap"),
+	ETH(TAP, "tap", &tap_needs),
 	[PORT_TYPE_AFXDP] =
 		{
 			.name = "afxdp",
@@ -150,11 +156,12 @@ static const struct port_kind types[] = {
 			.close = port_afxdp_close,
 			.leave = port_xdp_leave,
 			.status = port_afxdp_status,
+			.needs = &xdp_needs,
 		},
-	PACKET(AFPACKET, "afpacket", port_afpacket_create),
-	PACKET(VETH, "veth", port_veth_create),
-	ETH(PCI, "pci"),
-	ETH(PCAP, "pcap"),
+	PACKET(AFPACKET, "afpacket", port_afpacket_create, &packet_needs),
+	PACKET(VETH, "veth", port_veth_create, &veth_needs),
+	ETH(PCI, "pci", &pci_needs),
+	ETH(PCAP, "pcap", NULL),
 	[PORT_TYPE_BOND] =
 		{
 			.name = "bond",
@@ -165,7 +172,7 @@ static const struct port_kind types[] = {
 			.close = bond_port_close,
 			.status = bond_port_status,
 		},
-	ETH(NULL, "null"),
+	ETH(NULL, "null", NULL),
 };
 
 const struct port_kind *

@@ -11,6 +11,7 @@
 #include "api/config.h"
 #include "datapath/datapath.h"
 #include "lib/err.h"
+#include "lib/needs.h"
 #include "vhost/handover.h"
 #include "vhost/vhost.h"
 
@@ -57,6 +58,7 @@ struct port_kind {
 	/* NULL: it has one when it has transmit queues, and tells bonds_port_changed() of changes. */
 	bool (*has_link)(const struct port *port);
 	const struct port_handover *handover; /* NULL = closed here, then opened there */
+	const struct needs *needs;            /* while the daemon runs; NULL = nothing of its own */
 };
 
 /* By enum port_type. */

@@ -16,6 +16,15 @@
 #include "lib/file.h"
 #include "lib/log.h"
 
+static const struct needs_call saver_calls[] = {NEEDS_CALL(mkdir), NEEDS_CALL(flock),
+	NEEDS_CALL(fsync), NEEDS_CALL(fdatasync), NEEDS_CALL(ftruncate), NEEDS_CALL(rename),
+	NEEDS_CALL(renameat), NEEDS_CALL(renameat2), NEEDS_CALL(linkat), NEEDS_CALL(unlinkat),
+	NEEDS_NO_MORE};
+
+const struct needs saver_needs = {
+	.calls = saver_calls,
+};
+
 #define DIRECTORY_MODE 0700
 #define FILE_MODE      0600
 

@@ -19,6 +19,7 @@
 
 #include "control/live.h"
 #include "control/model.h"
+#include "lib/needs.h"
 
 #define SAVER_TABLES_S 5
 
@@ -49,5 +50,8 @@ void saver_tick(struct saver *saver, const struct live *live, const struct model
 void saver_save_tables(struct saver *saver, const struct live *live);
 /* After the configuration is in place; a missing or damaged file costs what is in it only. */
 void saver_restore_tables(struct saver *saver, struct live *live);
+
+/* While it saves. */
+extern const struct needs saver_needs;
 
 #endif

@@ -4,10 +4,22 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <linux/capability.h>
+#include <sys/socket.h>
 
 #include "control/rtnl.h"
 #include "control/veth.h"
 #include "lib/log.h"
+
+/* Half of the pair is set up in another namespace; the other half is a packet socket's. */
+static const struct needs_call veth_calls[] = {NEEDS_CALL(setns), NEEDS_CALL(sendmmsg),
+	NEEDS_SOCKET(AF_NETLINK), NEEDS_SOCKET(AF_PACKET), NEEDS_NO_MORE};
+
+const struct needs veth_needs = {
+	.capabilities = NEEDS_CAPABILITY(CAP_NET_ADMIN) | NEEDS_CAPABILITY(CAP_NET_RAW) |
+			NEEDS_CAPABILITY(CAP_SYS_ADMIN),
+	.calls = veth_calls,
+};
 
 #define MTU_DEFAULT 1500
 #define ALIAS_SIZE  128

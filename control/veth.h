@@ -14,6 +14,7 @@
 
 #include "api/config.h"
 #include "lib/err.h"
+#include "lib/needs.h"
 
 /* The name of the end here: "pb-" and as much of the port's name as fits. */
 void veth_name(const struct port_config *config, char name[IF_NAMESIZE]);
@@ -24,5 +25,8 @@ void veth_destroy(const struct port_config *config);
 
 /* An interface of this namespace: adds the addresses, sets it up.  Texts name the interface. */
 int interface_address(const char *name, const char *addresses, struct err *err);
+
+/* For veth ports. */
+extern const struct needs veth_needs;
 
 #endif

@@ -12,6 +12,19 @@
 
 #include "datapath/env.h"
 
+/* Memory comes and goes with mempools; alarms and interrupts have a thread of DPDK's. */
+static const struct needs_call env_calls[] = {NEEDS_CALL(memfd_create), NEEDS_CALL(ftruncate),
+	NEEDS_CALL(fallocate), NEEDS_CALL(mlock), NEEDS_CALL(munlock), NEEDS_CALL(mbind),
+	NEEDS_CALL(get_mempolicy), NEEDS_CALL(set_mempolicy), NEEDS_CALL(move_pages),
+	NEEDS_CALL(sched_setaffinity), NEEDS_CALL(epoll_create), NEEDS_CALL(epoll_create1),
+	NEEDS_CALL(epoll_ctl), NEEDS_CALL(epoll_wait), NEEDS_CALL(epoll_pwait),
+	NEEDS_CALL(eventfd2), NEEDS_CALL(timerfd_create), NEEDS_CALL(timerfd_settime),
+	NEEDS_CALL(pipe2), NEEDS_CALL(flock), NEEDS_CALL(rmdir), NEEDS_CALL(unlink), NEEDS_NO_MORE};
+
+const struct needs env_needs = {
+	.calls = env_calls,
+};
+
 #define ENV_ARGS_MAX  16
 #define ENV_HUGE_NEED (32u << 20) /* bytes of free hugepages that make them worth using */
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "lib/err.h"
+#include "lib/needs.h"
 
 /*
  * Once per process, on the control thread.  hugepages: used when there are some free.
@@ -17,5 +18,8 @@ int env_start(bool hugepages, bool physical, struct err *err);
 void env_stop(void);
 /* Are hugepages in use? */
 bool env_hugepages(void);
+
+/* For what DPDK does once it runs. */
+extern const struct needs env_needs;
 
 #endif

@@ -8,11 +8,45 @@
 
 #include <rte_bus_vdev.h>
 #include <rte_ethdev.h>
+#include <linux/capability.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
+#include <linux/vfio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "datapath/eth_device.h"
 #include "datapath/eth_offload.h"
 #include "datapath/mbuf.h"
 #include "datapath/pci.h"
+
+/* DPDK's driver makes the interface and sets it up. */
+static const struct needs_call tap_calls[] = {NEEDS_SOCKET(AF_INET), NEEDS_SOCKET(AF_NETLINK),
+	NEEDS_IOCTL(TUNGETFEATURES), NEEDS_IOCTL(TUNSETIFF), NEEDS_IOCTL(TUNGETIFF),
+	NEEDS_IOCTL(TUNSETQUEUE), NEEDS_IOCTL(TUNSETOFFLOAD), NEEDS_IOCTL(TUNSETPERSIST),
+	NEEDS_IOCTL(TUNSETVNETHDRSZ), NEEDS_IOCTL(TUNSETSNDBUF), NEEDS_IOCTL(SIOCGIFFLAGS),
+	NEEDS_IOCTL(SIOCSIFFLAGS), NEEDS_IOCTL(SIOCGIFINDEX), NEEDS_IOCTL(SIOCSIFMTU),
+	NEEDS_IOCTL(SIOCGIFMTU), NEEDS_IOCTL(SIOCGIFHWADDR), NEEDS_IOCTL(SIOCSIFHWADDR),
+	NEEDS_IOCTL(SIOCSIFNAME), NEEDS_IOCTL(SIOCETHTOOL), NEEDS_IOCTL(FIONBIO), NEEDS_NO_MORE};
+
+const struct needs tap_needs = {
+	.capabilities = NEEDS_CAPABILITY(CAP_NET_ADMIN),
+	.calls = tap_calls,
+};
+
+/* Cards by VFIO or UIO; drivers may start threads, and old ones use I/O ports.  Physical addresses
+ * (--iova pa) are told to CAP_SYS_ADMIN only. */
+static const struct needs_call pci_calls[] = {NEEDS_CALL(clone), NEEDS_CALL(clone3),
+	NEEDS_CALL(iopl), NEEDS_CALL(ioperm), NEEDS_CALL(sched_setscheduler),
+	NEEDS_CALL(sched_setparam), NEEDS_CALL(eventfd2), NEEDS_CALL(inotify_init1),
+	NEEDS_CALL(inotify_add_watch), NEEDS_CALL(inotify_rm_watch),
+	NEEDS_CALL_IF(ioctl, 1, 0xff00, VFIO_TYPE << 8), NEEDS_SOCKET(AF_NETLINK), NEEDS_NO_MORE};
+
+const struct needs pci_needs = {
+	.capabilities = NEEDS_CAPABILITY(CAP_IPC_LOCK) | NEEDS_CAPABILITY(CAP_SYS_RAWIO) |
+			NEEDS_CAPABILITY(CAP_SYS_ADMIN),
+	.calls = pci_calls,
+};
 
 #define RX_DESCRIPTORS 512
 #define TX_DESCRIPTORS 512

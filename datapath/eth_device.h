@@ -14,6 +14,7 @@
 #include <rte_mempool.h>
 
 #include "datapath/port_eth.h"
+#include "lib/needs.h"
 
 struct eth_type {
 	const char *type, *driver;
@@ -46,5 +47,11 @@ int eth_device_start(struct eth_device *device, const struct port_eth_options *o
 	unsigned queues, struct rte_mempool *pool, struct err *err);
 /* Stops it as well. */
 void eth_device_detach(struct eth_device *device);
+
+/* For tap ports. */
+extern const struct needs tap_needs;
+
+/* For network cards. */
+extern const struct needs pci_needs;
 
 #endif

@@ -7,8 +7,18 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <linux/capability.h>
 
 #include "datapath/packet_queue.h"
+
+/* CAP_NET_ADMIN is for buffers larger than the system's limit. */
+static const struct needs_call packet_calls[] = {
+	NEEDS_CALL(sendmmsg), NEEDS_SOCKET(AF_PACKET), NEEDS_NO_MORE};
+
+const struct needs packet_needs = {
+	.capabilities = NEEDS_CAPABILITY(CAP_NET_ADMIN) | NEEDS_CAPABILITY(CAP_NET_RAW),
+	.calls = packet_calls,
+};
 
 #define SLOT_OVERHEAD 128        /* struct tpacket2_hdr, address, virtio-net header, tags */
 #define SOCKET_BYTES  (8u << 20) /* of long frames, and of frames on their way out */

@@ -23,6 +23,7 @@
 
 #include "datapath/frame.h"
 #include "lib/err.h"
+#include "lib/needs.h"
 
 #define PACKET_SLOTS      1024
 #define PACKET_LONG_MAX   4 /* long frames in one burst */
@@ -59,5 +60,8 @@ void packet_queue_destroy(struct packet_queue *queue);
 void packet_queue_clear_error(const struct packet_queue *queue);
 /* Frames that the kernel had no room for since the last call. */
 unsigned packet_queue_lost(const struct packet_queue *queue);
+
+/* For afpacket ports. */
+extern const struct needs packet_needs;
 
 #endif

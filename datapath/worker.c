@@ -18,6 +18,13 @@
 #include "datapath/shape.h"
 #include "datapath/worker.h"
 
+/* A worker sleeps; what it writes are eventfds, which every process may. */
+static const struct needs_call worker_calls[] = {NEEDS_CALL(epoll_pwait2), NEEDS_NO_MORE};
+
+const struct needs worker_needs = {
+	.calls = worker_calls,
+};
+
 #define RECENT_MS       20  /* an address is reported again after this time */
 #define CONTROL_WAKE_US 500 /* the control thread is signalled at most this often */
 #define WAKE_EVENTS     16

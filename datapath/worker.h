@@ -22,6 +22,7 @@
 #include "datapath/sighting.h"
 #include "datapath/snapshot.h"
 #include "lib/fault.h"
+#include "lib/needs.h"
 
 #define WORKER_EVENTS  4096 /* entries of the ring to the control thread */
 #define WORKER_HANDOFF 4096 /* mbufs on their way to this worker */
@@ -166,5 +167,8 @@ worker_now_ms(const struct worker *w)
 
 /* Asks the control thread to learn an address, unless it was asked a moment ago. */
 void worker_learn(struct worker *w, fdb_key key, unsigned port, uint32_t generation);
+
+/* For workers. */
+extern const struct needs worker_needs;
 
 #endif

@@ -24,6 +24,19 @@
 
 #include "lib/unix_socket.h"
 
+/* Names of sockets come and go; chown(2) to a group of one's own needs no capability. */
+static const struct needs_call unix_socket_calls[] = {NEEDS_CALL(bind), NEEDS_CALL(listen),
+	NEEDS_CALL(accept4), NEEDS_CALL(connect), NEEDS_CALL(getsockopt), NEEDS_CALL(setsockopt),
+	NEEDS_CALL(getsockname), NEEDS_CALL(recvfrom), NEEDS_CALL(recvmsg), NEEDS_CALL(sendto),
+	NEEDS_CALL(sendmsg), NEEDS_CALL(shutdown), NEEDS_CALL(unlink), NEEDS_CALL(unlinkat),
+	NEEDS_CALL(chmod), NEEDS_CALL(fchmod), NEEDS_CALL(fchmodat), NEEDS_CALL(chown),
+	NEEDS_CALL(fchown), NEEDS_CALL(lchown), NEEDS_CALL(fchownat), NEEDS_CALL(mkdir),
+	NEEDS_CALL(rmdir), NEEDS_SOCKET(AF_UNIX), NEEDS_NO_MORE};
+
+const struct needs unix_socket_needs = {
+	.calls = unix_socket_calls,
+};
+
 #define BACKLOG       64
 #define BIND_ATTEMPTS 3 /* the file may come and go while we look at it */
 

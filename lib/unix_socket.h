@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "lib/err.h"
+#include "lib/needs.h"
 
 #define UNIX_SOCKET_PATH_SIZE 108  /* with the NUL: sun_path */
 #define UNIX_SOCKET_MODE      0660 /* when none is given */
@@ -65,5 +66,8 @@ struct unix_peer {
 int unix_socket_peer(int fd, struct unix_peer *peer);
 /* Was `group` the primary or a supplementary group of the process at the other end? */
 bool unix_socket_peer_in_group(int fd, gid_t group);
+
+/* Listening, connecting, talking. */
+extern const struct needs unix_socket_needs;
 
 #endif

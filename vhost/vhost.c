@@ -11,6 +11,15 @@
 #include "vhost/rarp.h"
 #include "vhost/vhost_port.h"
 
+/* Memory of guests is mapped; names of sockets that a front end makes are waited for. */
+static const struct needs_call vhost_calls[] = {NEEDS_CALL(fstatfs), NEEDS_CALL(memfd_create),
+	NEEDS_CALL(ftruncate), NEEDS_CALL(eventfd2), NEEDS_CALL(inotify_init1),
+	NEEDS_CALL(inotify_add_watch), NEEDS_CALL(inotify_rm_watch), NEEDS_NO_MORE};
+
+const struct needs vhost_needs = {
+	.calls = vhost_calls,
+};
+
 static struct vhost_port *
 vhost_port_of(struct port *port)
 {

@@ -19,6 +19,7 @@
 
 #include "datapath/port.h"
 #include "lib/err.h"
+#include "lib/needs.h"
 
 #define VHOST_MESSAGE_MS 2000
 #define VHOST_RETRY_MS   100
@@ -98,5 +99,8 @@ void vhost_port_status(const struct port *port, struct vhost_status *status);
 const char *vhost_link_text(enum vhost_link link);
 /* "packed, in-order, mergeable, tso4 ...": a space separated list; NUL terminated. */
 void vhost_features_text(uint64_t features, char *text, size_t size);
+
+/* For vhost-user ports, beside sockets (lib/unix_socket.h). */
+extern const struct needs vhost_needs;
 
 #endif

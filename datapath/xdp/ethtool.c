@@ -14,7 +14,7 @@ static int
 ask(const char *dev, void *command)
 {
 	struct ifreq request = {.ifr_data = command};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
 
 	if (fd < 0)
 		return -1;

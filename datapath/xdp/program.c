@@ -13,9 +13,26 @@
 #include <datapath/xdp/share.skel.h> /* made by the build, of share.bpf.c */
 #include <linux/if_link.h>
 #include <xdp/libxdp.h>
+#include <linux/capability.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "datapath/xdp/program.h"
 #include "lib/log.h"
+
+/* libbpf and libxdp load, pin and find programs; finding those of others by their number is
+ * CAP_SYS_ADMIN's. */
+static const struct needs_call xdp_calls[] = {NEEDS_CALL(bpf), NEEDS_CALL(flock), NEEDS_CALL(mkdir),
+	NEEDS_CALL(statfs), NEEDS_CALL(fstatfs), NEEDS_CALL(unlink), NEEDS_CALL(rmdir),
+	NEEDS_CALL(sendmmsg), NEEDS_SOCKET(AF_NETLINK), NEEDS_SOCKET(AF_PACKET),
+	NEEDS_SOCKET(AF_XDP), NEEDS_IOCTL(SIOCETHTOOL), NEEDS_IOCTL(SIOCGIFINDEX), NEEDS_NO_MORE};
+
+const struct needs xdp_needs = {
+	.capabilities = NEEDS_CAPABILITY(CAP_NET_ADMIN) | NEEDS_CAPABILITY(CAP_NET_RAW) |
+			NEEDS_CAPABILITY(CAP_BPF) | NEEDS_CAPABILITY(CAP_SYS_ADMIN),
+	.calls = xdp_calls,
+};
 
 #define DISPATCHER      "xdp_dispatcher" /* libxdp's program that runs others */
 #define DISPATCHER_PINS "/xdp"           /* libxdp's directory in the BPF file system */

@@ -18,6 +18,7 @@
 #include "datapath/xdp/share.h"
 #include "lib/err.h"
 #include "lib/ethernet.h"
+#include "lib/needs.h"
 
 enum xdp_mode { XDP_AUTO, XDP_NATIVE, XDP_GENERIC };
 
@@ -74,5 +75,8 @@ struct xdp_facts {
 void xdp_facts_read(struct xdp_facts *facts, const char *dev, int ifindex);
 /* Always fills err; returns error. */
 int xdp_explain(const struct xdp_facts *facts, int error, struct err *err);
+
+/* For afxdp ports: program, sockets, copies of broadcasts. */
+extern const struct needs xdp_needs;
 
 #endif

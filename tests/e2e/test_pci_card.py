@@ -15,7 +15,7 @@ import threading
 from harness import nested_image
 from harness.card_host import CardHost
 from harness.case import TestCase, requires_root
-from harness.process import run
+from harness.process import Failed, run
 from harness.switch import CLIENT, DAEMON
 from harness.wait import wait_until
 
@@ -59,6 +59,13 @@ class CardCase(TestCase):
         return ""
 
     def patchbay(self, *words, check=True):
+        try:
+            return self.say(words, check)
+        except Failed as error:
+            log = self.host.sh("cat /run/pb.log; dmesg | tail -n 5", check=False)[1]
+            raise Failed(f"{error}\n{log}") from None
+
+    def say(self, words, check):
         return self.host.sh(" ".join([str(CLIENT), "--socket", SOCKET, *words]), check=check,
                             timeout=60)
 

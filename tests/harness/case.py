@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 import unittest
@@ -74,6 +75,15 @@ class Bench:
                 parts.append(f"--- {path.name}\n{tail(path)}")
         return "\n".join(parts)
 
+    def refused_calls(self):
+        """What daemons here wanted of the kernel and did not get (lib/confine.h)."""
+        words = []
+        for path in self.folder.rglob("*"):
+            if path.suffix in (".log", ".next") and path.is_file():
+                words += re.findall(r"system call .* was refused", path.read_text(errors="replace"))
+        if words:
+            raise AssertionError(f"a table of needs is not complete: {words}")
+
     def close(self):
         self.cleanup.run()
 
@@ -110,6 +120,7 @@ class TestCase(unittest.TestCase):
         if hasattr(cls, "set_up_class"):
             cls.shared = Bench()
             cls.addClassCleanup(cls.shared.close)
+            cls.addClassCleanup(cls.shared.refused_calls)
             try:
                 cls.set_up_class(cls.shared)
             except unittest.SkipTest:
@@ -128,6 +139,7 @@ class TestCase(unittest.TestCase):
 
     def setUp(self):
         self.bench = Bench()
+        self.addCleanup(self.bench.refused_calls)
         self.set_up()
 
     def set_up(self):

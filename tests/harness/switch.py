@@ -15,6 +15,8 @@ BUILD = pathlib.Path(os.environ.get("PATCHBAY_BUILD", ROOT / "build"))
 DAEMON = BUILD / "control" / "patchbayd"
 CLIENT = BUILD / "cli" / "patchbay"
 START_SECONDS = 10
+# The sanitizers' own code makes system calls that no daemon needs.
+ALWAYS = ["--no-confine"] if "ASAN_OPTIONS" in os.environ else []
 
 
 class Rpc:
@@ -80,7 +82,7 @@ class Switch:
         return self
 
     def spawn(self):
-        self.process = Process([*self.prefix, DAEMON, "--socket", self.socket, *self.arguments], self.log,
+        self.process = Process([*self.prefix, DAEMON, "--socket", self.socket, *ALWAYS, *self.arguments], self.log,
                                keep=self.keep, **self.popen)
 
     def wait_ready(self, seconds=START_SECONDS):
@@ -102,7 +104,7 @@ class Switch:
     def take_over(self, *arguments, seconds=START_SECONDS):
         """Starts another daemon in the place of this one; waits until it has ended."""
         old = self.process
-        self.process = Process([DAEMON, "--socket", self.socket, "--takeover", *arguments],
+        self.process = Process([DAEMON, "--socket", self.socket, "--takeover", *ALWAYS, *arguments],
                                self.log.with_suffix(".next"), keep=self.keep, **self.popen)
         code = old.popen.wait(seconds)
         if code:

@@ -20,6 +20,7 @@
 
 #include "control/command.h"
 #include "control/cpu.h"
+#include "control/rights.h"
 #include "lib/clock.h"
 
 static struct event_base *loop;
@@ -99,7 +100,7 @@ setup(void **state)
 		return -1;
 	if (datapath_start(&options, &err) < 0)
 		fail_msg("%s", err.text);
-	return live_create(&control.live, loop);
+	return live_create(&control.live, loop, RIGHTS_ALL_TYPES);
 }
 
 static int

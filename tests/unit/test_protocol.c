@@ -15,6 +15,7 @@
 #include <event2/event.h>
 
 #include "control/command.h"
+#include "control/rights.h"
 #include "lib/clock.h"
 
 #define LINE_BYTES 4096
@@ -33,7 +34,7 @@ setup(void **state)
 	control.started_ns = clock_ns();
 	if (datapath_start(&options, &err) < 0)
 		fail_msg("%s", err.text);
-	return live_create(&control.live, loop);
+	return live_create(&control.live, loop, RIGHTS_ALL_TYPES);
 }
 
 static int
