@@ -7,6 +7,7 @@
 
 #include "control/port_vhost_user.h"
 #include "vhost/protocol.h"
+#include "vhost/features_text.h"
 
 static int
 find_user(const char *name, uid_t *uid, struct err *err)

@@ -16,6 +16,7 @@
 #include "lib/clock.h"
 #include "lib/fd.h"
 #include "lib/log.h"
+#include "vhost/features_text.h"
 
 #define CLASS_ETHERNET 0x020000
 #define MTU_DEFAULT    1500
@@ -85,14 +86,16 @@ check_offer(struct net *net, struct err *err)
 {
 	uint64_t missing =
 		net->device.offered & NET_BACKEND_FEATURES & ~frontend_offered(net->frontend);
+	char names[128];
 
 	if (!missing && frontend_queue_pairs(net->frontend) >= net->pairs)
 		return 0;
 	frontend_disconnect(net->frontend);
+	vhost_features_text(missing, names, sizeof(names));
 	return err_set(err, -ENOTSUP,
-		"the back end at %s offers less than the one before (feature bit %d, %u queue "
-		"pairs)",
-		net->settings->socket, missing ? __builtin_ctzll(missing) : -1,
+		"the back end at %s offers less than the one before (%s%s%s%u queue pairs)",
+		net->settings->socket, missing ? "without " : "",
+		missing ? (names[0] ? names : "a feature") : "", missing ? ", " : "",
 		frontend_queue_pairs(net->frontend));
 }
 

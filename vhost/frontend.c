@@ -9,6 +9,7 @@
 
 #include "lib/clock.h"
 #include "lib/fd.h"
+#include "vhost/features_text.h"
 #include "vhost/frontend_state.h"
 
 #define RETRY_NS 2000000 /* between two attempts to connect */
@@ -134,8 +135,13 @@ negotiate_protocol(struct frontend *f, struct err *err)
 	f->protocol_features = offered & wanted;
 	if (has_protocol(f, VHOST_PROTOCOL_F_MQ)) {
 		rc = request_get_u64(f, VHOST_GET_QUEUE_NUM, &f->queue_pairs, err);
+		if (!rc && !f->queue_pairs)
+			rc = err_set(err, -EPROTO, "the back end at %s offers no queue",
+				f->options.path);
 		if (rc)
 			return rc;
+		if (f->queue_pairs > VHOST_QUEUE_PAIRS_MAX)
+			f->queue_pairs = VHOST_QUEUE_PAIRS_MAX;
 	}
 	if (has_protocol(f, VHOST_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 		return request_get_u64(f, VHOST_GET_MAX_MEM_SLOTS, &f->mem_slots, err);
@@ -146,6 +152,7 @@ static int
 negotiate(struct frontend *f, struct err *err)
 {
 	uint64_t required = f->options.required, missing;
+	char names[128];
 	int rc = request_set_nothing(f, VHOST_SET_OWNER, err);
 
 	if (rc)
@@ -158,8 +165,9 @@ negotiate(struct frontend *f, struct err *err)
 	missing = required & ~f->offered;
 	if (missing) {
 		frontend_disconnect(f);
-		return err_set(err, -ENOTSUP, "the back end at %s does not offer feature bit %d%s",
-			f->options.path, __builtin_ctzll(missing),
+		vhost_features_text(missing, names, sizeof(names));
+		return err_set(err, -ENOTSUP, "the back end at %s does not offer %s%s",
+			f->options.path, names[0] ? names : "a feature",
 			f->started_once ? ", which was negotiated before" : "");
 	}
 	if (!f->started_once)

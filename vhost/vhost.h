@@ -97,8 +97,6 @@ struct vhost_status {
 void vhost_port_status(const struct port *port, struct vhost_status *status);
 /* "up", "listening", ... */
 const char *vhost_link_text(enum vhost_link link);
-/* "packed, in-order, mergeable, tso4 ...": a space separated list; NUL terminated. */
-void vhost_features_text(uint64_t features, char *text, size_t size);
 
 /* For vhost-user ports, beside sockets (lib/unix_socket.h). */
 extern const struct needs vhost_needs;

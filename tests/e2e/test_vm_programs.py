@@ -6,12 +6,14 @@ import os
 import pathlib
 import signal
 
+from harness.back_end import ALL, GET_FEATURES, GET_PROTOCOL, GET_QUEUES, BackEnd
 from harness.case import TestCase, requires, requires_root
 from harness.machine import CRASH, ERROR, KILLED, REBOOT, SHUTDOWN
 from harness.program import Program, why_not
 from harness.wait import wait_until
 
 NOBODY = 65534
+MAC = "02:00:00:00:00:01"
 WHY_NOT = why_not()
 
 
@@ -110,6 +112,56 @@ class Programs(ProgramCase):
             program.command("R")
             wait_until(lambda n=count: program.state()[1] == n, 10, "another start")
             wait_until(lambda n=count: program.said().count("begin\n") > n, 10, "the guest's word")
+
+
+class Cards(ProgramCase):
+    """A card at a real switch, and at back ends that are none."""
+
+    def test_frames_and_control_queue(self):
+        switch = self.bench.switch()
+        switch("bridge", "add", "br0")
+        path = self.bench.folder / "p.sock"
+        switch("port", "add", "p", "vhost-user", "bridge=br0", f"path={path}", "queues=2")
+        program = self.program("net", disks=0)
+        program.add_net(path, MAC, queues=2)
+        program.start()
+        self.assertEqual(program.wait_end(60), SHUTDOWN, program.said())
+        good, bad = program.findings()
+        self.assertEqual(bad, [])
+        self.assertGreaterEqual(len(good), 20)
+        self.assertGreaterEqual(switch.counters("p")["rx_packets"], 64)
+        self.says(switch.log.read_text(), "the guest must reset it")
+
+    def meets(self, answers, *options):
+        """A card whose back end answers as these say; the program that runs, or has run."""
+        back_end = BackEnd(self.bench.folder / f"b{len(answers)}.sock", answers)
+        self.bench.cleanup.add(back_end.close)
+        program = self.program("nothing", disks=0)
+        program.add_net(back_end.path, MAC)
+        return program.start()
+
+    def test_back_ends_that_answer_nonsense(self):
+        features = {GET_FEATURES: ALL}
+        rows = [("another request", {GET_FEATURES: (77, ALL)}, ("GET_FEATURES", "request 77")),
+                ("no reply flag", {GET_FEATURES: (GET_FEATURES, ALL, 1)}, ("flags 0x1",)),
+                ("four bytes", {GET_FEATURES: b"1234"}, ("4 bytes instead of 8",)),
+                ("another version", {GET_FEATURES: (GET_FEATURES, ALL, 6)}, ("version",)),
+                ("without VERSION_1", {GET_FEATURES: ALL & ~(1 << 32)}, ("does not offer version-1",)),
+                ("no queues", {**features, GET_PROTOCOL: ALL, GET_QUEUES: 0}, ("offers no queue",)),
+                ("bytes at random", {GET_FEATURES: None}, ("GET_FEATURES",))]
+        for name, answers, says in rows:
+            with self.subTest(name):
+                program = self.meets(answers)
+                self.assertEqual(program.wait_end(), ERROR, program.said())
+                self.says(program.said(), "card 0", *says)
+                program.log.unlink()
+
+    def test_back_end_that_hangs_up(self):
+        """It is taken for one that is just starting, waited for, and said."""
+        program = self.meets({})
+        wait_until(lambda: "waiting for a back end at" in program.said(), 20, "word about waiting")
+        program.process.popen.send_signal(signal.SIGTERM)
+        self.assertEqual(program.wait_end(), KILLED)
 
 
 class Rights(ProgramCase):

@@ -94,6 +94,7 @@ void run_honest(void);
 void run_bus(void);
 void run_driver(void);
 void run_rings(void);
+void run_net(void);
 void run_disk(void);
 void run_reboot(void);
 void run_crash(void);

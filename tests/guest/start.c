@@ -133,7 +133,7 @@ start(uint64_t zero_page)
 		const char *word;
 		void (*run)(void);
 	} programs[] = {{"honest", run_honest}, {"bus", run_bus}, {"driver", run_driver},
-		{"rings", run_rings}, {"disk", run_disk}, {"reboot", run_reboot},
+		{"rings", run_rings}, {"net", run_net}, {"disk", run_disk}, {"reboot", run_reboot},
 		{"crash", run_crash}, {"shrink", run_shrink}, {"lost", run_lost},
 		{"stand", stand_still}};
 	const char *command = (const char *)get(zero_page + ZERO_PAGE_CMDLINE, 4);

@@ -26,6 +26,7 @@
 #include "tests/unit/fake_rings.h"
 #include "tests/unit/leaks.h"
 #include "tests/unit/vhost_peer.h"
+#include "vhost/features_text.h"
 #include "vhost/vhost.h"
 
 static struct {
