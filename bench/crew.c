@@ -241,6 +241,7 @@ crew_tally(const struct crew *crew, struct tally *sum)
 			sum->foreign += t->foreign;
 			sum->inspected += t->inspected;
 			sum->unsent += t->unsent;
+			sum->stuck += t->stuck;
 		}
 }
 

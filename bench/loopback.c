@@ -71,6 +71,7 @@ deliver(struct loopback *l, struct device_ring *rx, const struct device_segment 
 			continue;
 		while (to.count)
 			device_ring_untake(rx, &to.chains[--to.count]);
+		l->starved++;
 		return false;
 	}
 	/* num_buffers, 5.1.6.4 */
@@ -163,5 +164,5 @@ unsigned
 loopback_poll(struct loopback *l)
 {
 	l->polls++;
-	return move(l, 0) + move(l, 1);
+	return (l->hold & 1 ? 0 : move(l, 0)) + (l->hold & 2 ? 0 : move(l, 1));
 }

@@ -24,12 +24,14 @@ struct loopback {
 	bool mergeable;
 	unsigned batch; /* least frames that are moved at once; 0 = as they come */
 	unsigned lag;   /* polls between two reports of frames taken; 0 = each */
+	unsigned hold;  /* bits: frames of this guest stay where they are */
 	unsigned polls;
 	/* Decides about frame number `number` of a direction, and may change it.  NULL = all pass. */
 	enum loopback_fate (*fate)(
 		void *arg, unsigned from, uint64_t number, uint8_t *flat, uint32_t *length);
 	void *arg;
 	uint64_t numbers[2];
+	uint64_t starved; /* times that a frame found no buffer, and stayed where it was */
 	struct loopback_late {
 		uint8_t flat[FRAME_ROOM + 64];
 		uint32_t length; /* 0 = none */

@@ -58,14 +58,28 @@ workers_json(const struct bench_result *r)
 }
 
 static json_t *
+drops_json(const struct bench_drops *drops)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < drops->count; i++)
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:I}", "port", drops->list[i].port, "reason",
+				      drops->list[i].reason, "frames",
+				      (json_int_t)drops->list[i].frames));
+	return list;
+}
+
+static json_t *
 frames_json(const struct tally *t)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "sent",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "sent",
 		(json_int_t)t->sent, "received", (json_int_t)t->received, "lost",
 		(json_int_t)t->lost, "corrupt", (json_int_t)t->corrupt, "duplicates",
 		(json_int_t)t->duplicates, "reordered", (json_int_t)t->reordered, "stray",
 		(json_int_t)t->stray, "foreign", (json_int_t)t->foreign, "inspected",
-		(json_int_t)t->inspected, "unsent", (json_int_t)t->unsent);
+		(json_int_t)t->inspected, "unsent", (json_int_t)t->unsent, "stuck",
+		(json_int_t)t->stuck);
 }
 
 static json_t *
@@ -123,7 +137,7 @@ report_add(json_t *report, const struct bench_result *r)
 		worker_packets += r->workers[i].packets;
 	}
 	result = json_pack("{s:o, s:s, s:o, s:i, s:i, s:b, s:f, s:f, s:f, s:f, s:o, s:b, s:o, s:o, "
-			   "s:o, s:o, s:o, s:o}",
+			   "s:o, s:o, s:o, s:o, s:o}",
 		"size", size_json(r->size), "offload", kinds[r->kind], "features",
 		features_json(r->features), "buffer", (int)r->buffer, "in_flight",
 		(int)r->in_flight, "hugepages", (int)r->hugepages, "seconds", r->seconds,
@@ -131,7 +145,8 @@ report_add(json_t *report, const struct bench_result *r)
 		frames_json(&r->tally), "verified", bench_result_verdict(r, NULL) == 0,
 		"switch_cycles_per_packet",
 		worker_packets ? json_real(worker_cycles / (double)worker_packets) : json_null(),
-		"workers", workers_json(r), "traffic", traffic_json(r), "roofline_gbps",
+		"workers", workers_json(r), "switch_drops", drops_json(&r->drops), "traffic",
+		traffic_json(r), "roofline_gbps",
 		r->roofline > 0 ? json_real(r->roofline) : json_null(), "latency",
 		latency_json(&r->latency), "search", search_json(r));
 	return json_array_append_new(json_object_get(report, "results"), result) ? -ENOMEM : 0;

@@ -13,6 +13,7 @@
 #include "bench/search.h"
 
 #define BENCH_WORKERS_MAX 64
+#define BENCH_DROPS_MAX   128
 
 /* What a worker of the switch says about itself. */
 struct bench_worker {
@@ -21,12 +22,25 @@ struct bench_worker {
 	uint64_t packets;
 };
 
+/* Frames that the switch says it did not deliver, by the name of the reason (docs/drops.md). */
+struct bench_drop {
+	char port[32], reason[32];
+	uint64_t frames;
+};
+
+struct bench_drops {
+	unsigned count;
+	struct bench_drop list[BENCH_DROPS_MAX];
+};
+
 /* A switch whose workers can be asked; all NULL when it cannot. */
 struct bench_meter {
 	int (*reset)(void *arg, struct err *err);
 	int (*read)(void *arg, struct bench_worker *workers, unsigned *count, struct err *err);
 	/* Addresses it has learnt, all bridges. */
 	int (*learnt)(void *arg, uint64_t *count, struct err *err);
+	/* Since it was started; reasons that never occurred are left out. */
+	int (*drops)(void *arg, struct bench_drops *drops, struct err *err);
 	void *arg;
 };
 
@@ -61,6 +75,7 @@ struct bench_result {
 
 	struct bench_worker workers[BENCH_WORKERS_MAX];
 	unsigned worker_count;
+	struct bench_drops drops; /* by the switch, while it was measured */
 
 	struct bench_latency latency;
 	struct bench_trial trials[SEARCH_TRIALS_MAX];
@@ -85,5 +100,10 @@ int bench_run_case(
 
 /* -EBADMSG with a text that names what happened to the frames; 0 when each arrived as it should. */
 int bench_result_verdict(const struct bench_result *result, struct err *err);
+
+/* Leaves of the counts what they are above those of before. */
+void bench_drops_since(struct bench_drops *drops, const struct bench_drops *before);
+/* "no_buffer 32 on port vm0, ..."; returns text. */
+const char *bench_drops_text(const struct bench_drops *drops, char *text, size_t size);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * run_case: what the files of run share: run.c (a case from begin to end), run_guests.c (connections),
- * run_measure.c (against the switch), run_alone.c (what can be reached without it).
+ * run_measure.c (against the switch), run_drops.c (what the switch says it lost), run_alone.c (what can
+ * be reached without it).
  */
 #ifndef BENCH_RUN_CASE_H
 #define BENCH_RUN_CASE_H
@@ -33,6 +34,8 @@ void case_close_guests(struct bench_case *s);
 int case_make_known(struct bench_case *s);
 /* What the options ask for. */
 int case_measure(struct bench_case *s);
+/* What the switch has dropped so far; nothing of a switch that can't be asked. */
+int case_read_drops(const struct bench_case *s, struct bench_drops *drops);
 
 /* The traffic side against a cable; memcpy between the guests' buffers. */
 int case_measure_ceiling(struct bench_case *s);

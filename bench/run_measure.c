@@ -7,12 +7,12 @@
 #define HELLO_RATE   200000 /* frames/s of each guest, while addresses become known */
 #define HELLO_ROUNDS 8      /* at most */
 #define HELLO_S      2.0    /* longest time of a round, and twice what its frames take */
-#define QUIET_S      2.0
-#define GRACE_S      0.002 /* for frames that were due at the end, and */
-#define GRACE_SHARE  0.002 /* of the time measured */
-#define SETTLE_SHARE 0.2   /* of the time measured, and */
-#define SETTLE_S     0.5   /* at most */
-#define SEARCH_ABOVE 1.1   /* the first rate of a search, in terms of the maximum */
+#define QUIET_S      5.0    /* without any frame: what is on the way then is lost */
+#define GRACE_S      0.002  /* for frames that were due at the end, and */
+#define GRACE_SHARE  0.002  /* of the time measured */
+#define SETTLE_SHARE 0.2    /* of the time measured, and */
+#define SETTLE_S     0.5    /* at most */
+#define SEARCH_ABOVE 1.1    /* the first rate of a search, in terms of the maximum */
 
 /* ---- phases ---- */
 

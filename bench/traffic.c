@@ -134,6 +134,7 @@ conclude(struct endpoint *e)
 	e->arrivals.next = e->expected.sequence;
 	sequence_end(&e->arrivals, e->peer->next.sequence);
 	e->tally.lost = e->arrivals.missing;
+	e->tally.stuck = driver_ring_in_flight(e->guest->tx);
 	e->tally.unsent = e->due > e->next.sequence ? e->due - e->next.sequence : 0;
 	e->tally.duplicates = e->arrivals.duplicates;
 	e->tally.reordered = e->arrivals.reordered;

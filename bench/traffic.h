@@ -38,6 +38,7 @@ struct tally {
 	uint64_t stray, foreign;                       /* frames for others, frames of others */
 	uint64_t inspected;                            /* of those received, judged in every byte */
 	uint64_t unsent;                               /* due and never sent */
+	uint64_t stuck; /* of those lost: the switch has not given their buffers back */
 };
 
 /* The lengths of frames in turn. */

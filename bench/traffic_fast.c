@@ -356,16 +356,29 @@ send_burst(struct endpoint *e, unsigned count, const struct variant v)
 	return count;
 }
 
-static void
-reclaim(struct endpoint *e, bool back)
+/* Buffers that waited are posted where few are left: so many may be done with at once. */
+static void __attribute__((noinline)) post_idle(struct guest *g, unsigned room)
+{
+	uint8_t *buffers[TRAFFIC_BURST_MAX];
+	unsigned n = guest_idle_count(g);
+
+	n = n < room ? n : room;
+	n = n < TRAFFIC_BURST_MAX ? n : TRAFFIC_BURST_MAX;
+	for (unsigned i = 0; i < n; i++)
+		buffers[i] = guest_idle_at(g, i);
+	g->idle_head += n;
+	post(g, buffers, n);
+}
+
+/* One burst; false when there was less. */
+static bool
+reclaim_burst(struct endpoint *e, bool back)
 {
 	uint8_t *buffers[TRAFFIC_BURST_MAX];
 	struct guest *g = e->guest;
 	unsigned n = driver_burst_collect(g->tx, buffers, NULL, e->burst), posted = 0;
 
-	if (!n)
-		return;
-	if (back) {
+	if (n && back) {
 		driver_burst_prefetch(g->rx, n);
 		posted = driver_ring_free(g->rx);
 		posted = posted < n ? posted : n;
@@ -374,6 +387,20 @@ reclaim(struct endpoint *e, bool back)
 		post(g, buffers, posted);
 	for (unsigned i = posted; i < n; i++)
 		guest_idle_put(g, buffers[i]);
+	return n == e->burst;
+}
+
+static void
+reclaim(struct endpoint *e, bool back)
+{
+	struct guest *g = e->guest;
+	unsigned room;
+
+	while (reclaim_burst(e, back))
+		;
+	room = driver_ring_free(g->rx);
+	if (__builtin_expect(back && !e->credit && room > g->frames, 0))
+		post_idle(g, room);
 }
 
 /* ---- variants ---- */

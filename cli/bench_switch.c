@@ -96,6 +96,34 @@ meter_learnt(void *arg, uint64_t *count, struct err *err)
 	return 0;
 }
 
+static int
+meter_drops(void *arg, struct bench_drops *drops, struct err *err)
+{
+	json_t *result = NULL, *frames;
+	const json_t *row;
+	const char *reason;
+	size_t i;
+	int rc = call(arg, "stats.show", NULL, &result, err);
+
+	if (rc)
+		return rc;
+	drops->count = 0;
+	json_array_foreach (json_object_get(result, "rows"), i, row)
+		json_object_foreach (json_object_get(row, "drops"), reason, frames) {
+			struct bench_drop *d = &drops->list[drops->count];
+
+			if (drops->count == BENCH_DROPS_MAX || !json_integer_value(frames))
+				continue;
+			snprintf(d->port, sizeof(d->port), "%s",
+				json_string_value(json_object_get(row, "name")));
+			snprintf(d->reason, sizeof(d->reason), "%s", reason);
+			d->frames = (uint64_t)json_integer_value(frames);
+			drops->count++;
+		}
+	json_decref(result);
+	return 0;
+}
+
 void
 bench_switch_meter(struct bench_switch *s, struct bench_meter *meter)
 {
@@ -104,6 +132,7 @@ bench_switch_meter(struct bench_switch *s, struct bench_meter *meter)
 		return;
 	meter->reset = meter_reset;
 	meter->read = meter_read;
+	meter->drops = meter_drops;
 	/* A switch of somebody else knows other addresses too. */
 	meter->learnt = s->pid ? meter_learnt : NULL;
 	meter->arg = s;

@@ -28,7 +28,7 @@ RINGS = [
 ]
 MACHINE = {"host", "kernel", "arch", "cpu", "cpus_online", "cpus_allowed", "memory_bytes", "tsc_hz"}
 RESULT = {"size", "offload", "features", "seconds", "pps", "gbps", "frames", "verified", "workers",
-          "switch_cycles_per_packet", "traffic", "roofline_gbps", "latency", "search"}
+          "switch_cycles_per_packet", "switch_drops", "traffic", "roofline_gbps", "latency", "search"}
 FAULTS = ("lost", "corrupt", "duplicates", "reordered")
 
 
@@ -217,6 +217,18 @@ class OtherSwitch(Bench):
         self.switch("port", "set", "a", "mac=52:54:00:ff:ff:ff", "profile=vm")
         done = self.refused(1, *self.sockets("a", "b"))
         self.says(done, "addresses", "bridge")
+
+    def test_losses_are_named(self):
+        self.start(a="server", b="server")
+        self.switch("port", "set", "a", "out_rate_pps=20000")
+        words = (*self.sockets("a", "b"), f"control={self.switch.socket}", SECONDS)
+        done = self.run_bench("--json", *words, check=False)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.says(done.stderr, "lost", "the switch dropped: rate_out", "on port a")
+        result, = json.loads(done.stdout)["results"]
+        drop, = result["switch_drops"]
+        self.assertEqual((drop["port"], drop["reason"]), ("a", "rate_out"))
+        self.assertEqual(drop["frames"], result["frames"]["lost"])
 
     def test_wrong_control_socket(self):
         self.start(a="server", b="server")

@@ -26,6 +26,7 @@ struct setup {
 	enum frame_kind kind;
 	unsigned rounds; /* 0 = 300 */
 	unsigned lag;    /* of the loopback */
+	bool moody;      /* the loopback works now and then, and then a lot or a little */
 };
 
 struct bench {
@@ -34,16 +35,42 @@ struct bench {
 	struct traffic *traffic;
 	struct loopback *loopback;
 	unsigned rounds, rounds_left;
+	bool moody;
+	unsigned seed, pause;
+	unsigned least; /* buffers posted, the frames in them included */
 };
+
+/* Pauses of any length; then either all that is there goes round, or a part. */
+static void
+poll_moodily(struct bench *b)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned posted = driver_ring_in_flight(b->endpoints[i].guest->rx);
+
+		b->least = posted < b->least ? posted : b->least;
+	}
+	if (b->pause && b->pause--)
+		return;
+	for (unsigned n = 1 + (unsigned)rand_r(&b->seed) % 4; n && loopback_poll(b->loopback); n--)
+		;
+	if (rand_r(&b->seed) % 4 == 0)
+		b->loopback->hold = (unsigned)rand_r(&b->seed) % 3;
+	b->pause = rand_r(&b->seed) % 3 ? 0 : (unsigned)rand_r(&b->seed) % 64;
+}
 
 static void
 on_round(void *arg)
 {
 	struct bench *b = arg;
 
-	loopback_poll(b->loopback);
+	if (b->moody)
+		poll_moodily(b);
+	else
+		loopback_poll(b->loopback);
 	if (b->rounds_left && --b->rounds_left == 0)
 		b->traffic->stage = TRAFFIC_DRAIN;
+	if (b->traffic->stage == TRAFFIC_DRAIN)
+		b->loopback->hold = 0;
 }
 
 static void
@@ -98,6 +125,7 @@ bench_open(const struct setup *s)
 		b->loopback, (struct guest *const[]){b->endpoints[0].guest, b->endpoints[1].guest});
 	b->loopback->lag = s->lag;
 	b->rounds = s->rounds ? s->rounds : 300;
+	b->moody = s->moody;
 	*b->traffic = (struct traffic){.endpoints = b->endpoints,
 		.count = 2,
 		.any = s->full || b->endpoints[0].guest->chain > 1,
@@ -114,7 +142,8 @@ bench_run(struct bench *b, const struct setup *s, uint8_t run)
 		.rate = s->open ? 1e6 : 0,
 		.window = b->endpoints[0].guest->frames,
 		.grace = s->open ? TSC_HZ / 10 : 0,
-		.quiet = TSC_HZ / 500, /* the loopback is this thread: nothing comes later */
+		.quiet =
+			TSC_HZ / 200, /* the loopback is this thread: it may be late, never later */
 		.run = run,
 		.latency = s->open,
 		.tsc_hz = TSC_HZ};
@@ -212,6 +241,31 @@ for_each_ring(const struct setup *setup)
 		s.one_way = bits & 4;
 		s.mergeable = s.mergeable || bits & 8;
 		check_clean(&s);
+	}
+}
+
+/* Whatever the switch does when, there is a buffer for each frame on the way. */
+static void
+test_no_starving(void **state)
+{
+	(void)state;
+	for (unsigned seed = 0; seed < 40; seed++) {
+		const struct setup s = {.size = 64,
+			.packed = seed & 1,
+			.in_order = seed & 2,
+			.mergeable = true,
+			.ring_size = 1024,
+			.rounds = 2000,
+			.moody = true};
+		struct bench *b = bench_open(&s);
+
+		b->seed = seed;
+		b->least = UINT32_MAX;
+		bench_run(b, &s, 0);
+		if (b->loopback->starved || b->least < s.ring_size / 2)
+			fail_msg("seed %u: %llu times no buffer, %u at least", seed,
+				(unsigned long long)b->loopback->starved, b->least);
+		bench_close(b);
 	}
 }
 
@@ -469,6 +523,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_starving),
 		cmocka_unit_test(test_short_frames),
 		cmocka_unit_test(test_flows),
 		cmocka_unit_test(test_long_frames_in_one_buffer),
