@@ -47,9 +47,10 @@ balloon_configure(void *owner, unsigned offset, unsigned length, uint64_t value)
 }
 
 /* Neighbours are given back together. */
-static void
-inflate(struct balloon *b, const struct virtq_chain *chain)
+static uint32_t
+inflate(void *arg, const struct virtq_chain *chain)
 {
+	struct balloon *b = arg;
 	uint32_t pages[PFNS_PER_VISIT];
 	uint64_t first = 0, end = 0;
 	size_t skip = 0, n;
@@ -70,48 +71,35 @@ inflate(struct balloon *b, const struct virtq_chain *chain)
 	}
 	if (end > first)
 		ram_release(b->ram, first, end - first);
+	return 0;
 }
 
-static void
-report(struct balloon *b, const struct virtq_chain *chain)
+static uint32_t
+deflate(void *arg, const struct virtq_chain *chain)
 {
+	return 0; /* the page is there again when it is used */
+}
+
+static uint32_t
+report(void *arg, const struct virtq_chain *chain)
+{
+	struct balloon *b = arg;
+
 	for (unsigned i = chain->readable; i < chain->parts; i++)
 		ram_release_host(b->ram, chain->iov[i].iov_base, chain->iov[i].iov_len);
-}
-
-static int
-serve_queue(struct balloon *b, unsigned index)
-{
-	struct virtq *queue = &b->queues[index];
-	struct virtq_chain chain;
-	int rc = 0;
-
-	for (unsigned n = 0; n < QUEUE_SIZE; n++) {
-		rc = virtq_take(queue, &chain);
-		if (rc < 0 || (rc == 0 && !virtq_arm(queue)))
-			break;
-		if (rc == 0)
-			continue;
-		if (index == BALLOON_INFLATE)
-			inflate(b, &chain);
-		else if (index == BALLOON_REPORT)
-			report(b, &chain);
-		virtq_give(queue, chain.id, chain.count, 0);
-	}
-	virtq_call(queue);
-	if (rc > 0)
-		eventfd_write(b->device.queues[index].kick, 1);
-	return rc;
+	return 0;
 }
 
 void
 balloon_serve(void *owner)
 {
+	static const virtq_chain_cb each[BALLOON_QUEUES] = {[BALLOON_INFLATE] = inflate,
+		[BALLOON_DEFLATE] = deflate,
+		[BALLOON_REPORT] = report};
 	struct balloon *b = owner;
 
 	for (unsigned i = 0; i < BALLOON_QUEUES; i++)
-		if (serve_queue(b, i) < 0)
-			virtio_device_broken(&b->device, "a queue is malformed");
+		virtq_serve(&b->queues[i], &b->device, i, each[i], b);
 }
 
 void

@@ -206,24 +206,13 @@ quits(struct blk *blk)
 	return quit;
 }
 
-struct blk_thread {
-	struct blk *blk;
-	int (*prepare)(void *arg);
-	void *arg;
-};
-
-static void *
-blk_main(void *argument)
+static void
+blk_main(void *arg)
 {
-	struct blk_thread thread = *(struct blk_thread *)argument;
-	struct blk *blk = thread.blk;
+	struct blk *blk = arg;
 	struct io_uring_cqe *cqe;
 	bool stopping;
 
-	free(argument);
-	pthread_setname_np(pthread_self(), blk->name);
-	if (thread.prepare && thread.prepare(thread.arg))
-		return NULL;
 	await(blk, blk->wake, &blk->wake);
 	for (unsigned i = 0; i < blk->queue_count; i++)
 		await(blk, blk->device.queues[i].kick, &blk->device.queues[i]);
@@ -255,7 +244,6 @@ blk_main(void *argument)
 			queue->called_for = false;
 		}
 	}
-	return NULL;
 }
 
 /* ---- the device ---- */
@@ -375,20 +363,12 @@ blk_init(struct blk *blk, const struct virtio_place *place, const struct vm_disk
 }
 
 int
-blk_run(struct blk *blk, int (*prepare)(void *arg), void *arg, struct err *err)
+blk_run(struct blk *blk, const struct sandbox *sandbox, struct err *err)
 {
-	struct blk_thread *thread = malloc(sizeof(*thread));
-	int rc = -ENOMEM;
+	int rc = sandbox_thread(sandbox, SANDBOX_DISK, &blk->thread, blk->name, blk_main, blk, err);
 
-	if (thread) {
-		*thread = (struct blk_thread){blk, prepare, arg};
-		rc = -pthread_create(&blk->thread, NULL, blk_main, thread);
-	}
 	blk->threaded = !rc;
-	if (!rc)
-		return 0;
-	free(thread);
-	return err_set(err, rc, "%s: starting its thread: %s", blk->name, strerror(-rc));
+	return rc;
 }
 
 void

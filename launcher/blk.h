@@ -15,6 +15,7 @@
 #include <linux/virtio_blk.h>
 #include <pthread.h>
 
+#include "launcher/sandbox.h"
 #include "launcher/virtq.h"
 #include "launcher/vm_config.h"
 
@@ -52,8 +53,8 @@ struct blk {
 /* Opens, measures and locks the file.  -ENOENT, -EACCES, -EBUSY (locked)..., with a text. */
 int blk_init(struct blk *blk, const struct virtio_place *place, const struct vm_disk *disk,
 	unsigned index, unsigned queues, struct err *err);
-/* Starts the thread; prepare(arg) is called at its beginning. */
-int blk_run(struct blk *blk, int (*prepare)(void *arg), void *arg, struct err *err);
+/* Starts the thread. */
+int blk_run(struct blk *blk, const struct sandbox *sandbox, struct err *err);
 /* Waits for what is under way. */
 void blk_free(struct blk *blk);
 

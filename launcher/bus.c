@@ -14,10 +14,15 @@ bus_init(struct bus *bus)
 }
 
 void
-bus_add(struct bus *bus, const struct bus_range *range)
+bus_add(struct bus *bus, const struct bus_range *ranges, unsigned count, void *device)
 {
-	assert(bus->count < BUS_RANGES_MAX);
-	bus->ranges[bus->count++] = *range;
+	assert(count <= BUS_RANGES_MAX - bus->count);
+	for (unsigned i = 0; i < count; i++) {
+		struct bus_range *range = &bus->ranges[bus->count++];
+
+		*range = ranges[i];
+		range->device = device;
+	}
 }
 
 static const struct bus_range *

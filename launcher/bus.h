@@ -36,8 +36,8 @@ struct bus {
 };
 
 void bus_init(struct bus *bus);
-/* Ranges do not overlap and stay for ever: a programming error otherwise. */
-void bus_add(struct bus *bus, const struct bus_range *range);
+/* The ranges of a device.  They do not overlap and stay for ever: a programming error otherwise. */
+void bus_add(struct bus *bus, const struct bus_range *ranges, unsigned count, void *device);
 
 uint64_t bus_read(struct bus *bus, bool memory, uint64_t address, unsigned length);
 void bus_write(struct bus *bus, bool memory, uint64_t address, unsigned length, uint64_t value);

@@ -36,45 +36,26 @@ console_stop(void *owner)
 	return true;
 }
 
-static void
-broken(struct console *c)
-{
-	virtio_device_broken(&c->device, "a queue is malformed");
-}
-
-static void
-print(struct console *c, const struct virtq_chain *chain)
+static uint32_t
+print(void *arg, const struct virtq_chain *chain)
 {
 	uint64_t bytes = virtq_bytes(chain, 0, chain->readable);
+	struct console *c = arg;
 	ssize_t n = 0;
 
 	if (c->out >= 0 && chain->readable)
 		n = writev(c->out, chain->iov, (int)chain->readable);
 	if (n < 0 || (uint64_t)n < bytes)
 		c->lost += bytes - (n > 0 ? (uint64_t)n : 0);
+	return 0;
 }
 
 void
 console_serve(void *owner)
 {
 	struct console *c = owner;
-	struct virtq_chain chain;
-	int rc = 0;
 
-	for (unsigned n = 0; n < QUEUE_SIZE; n++) {
-		rc = virtq_take(&c->transmit, &chain);
-		if (rc < 0 || (rc == 0 && !virtq_arm(&c->transmit)))
-			break;
-		if (rc > 0) {
-			print(c, &chain);
-			virtq_give(&c->transmit, chain.id, chain.count, 0);
-		}
-	}
-	virtq_call(&c->transmit);
-	if (rc < 0)
-		broken(c);
-	else if (rc > 0) /* others have their turn */
-		eventfd_write(c->device.queues[QUEUE_TRANSMIT].kick, 1);
+	virtq_serve(&c->transmit, &c->device, QUEUE_TRANSMIT, print, c);
 	if (c->receive.running && c->in >= 0)
 		c->wants_input(c->arg, true);
 }
@@ -92,7 +73,7 @@ console_input(struct console *c)
 		rc = virtq_take(&c->receive, &chain);
 	if (rc <= 0) {
 		if (rc < 0)
-			broken(c);
+			virtio_device_broken(&c->device, "a queue is malformed");
 		c->wants_input(c->arg, false); /* until the driver kicks */
 		return true;
 	}

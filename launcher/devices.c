@@ -214,15 +214,14 @@ devices_create(struct devices **out, struct machine *machine, struct err *err)
 }
 
 int
-devices_run(struct devices *d, int (*disk)(void *arg), int (*card)(void *arg), void *arg,
-	struct err *err)
+devices_run(struct devices *d, struct err *err)
 {
 	int rc = 0;
 
 	for (unsigned i = 0; i < d->disk_count && !rc; i++)
-		rc = blk_run(&d->disks[i], disk, arg, err);
+		rc = blk_run(&d->disks[i], &d->machine->sandbox, err);
 	for (unsigned i = 0; i < d->attached && !rc; i++)
-		rc = net_run(&d->nets[i], card, arg, err);
+		rc = net_run(&d->nets[i], &d->machine->sandbox, err);
 	return rc;
 }
 

@@ -14,9 +14,8 @@ struct devices;
 
 /* Waits for the back ends of network cards, as long as the machine is not ended meanwhile. */
 int devices_create(struct devices **devices, struct machine *machine, struct err *err);
-/* Starts their threads; disk(arg) or card(arg) is called at the beginning of each. */
-int devices_run(struct devices *devices, int (*disk)(void *arg), int (*card)(void *arg), void *arg,
-	struct err *err);
+/* Starts their threads, which enter the machine's sandbox. */
+int devices_run(struct devices *devices, struct err *err);
 /* As after power on, in the machine that kvm is at present. */
 void devices_reset(struct devices *devices);
 /* No device touches the guest's memory any more. */

@@ -41,8 +41,9 @@ timer_write(void *device, uint64_t offset, unsigned length, uint64_t value)
 	legacy->timer = value & 0xf;
 }
 
+/* Registers that say that nothing is the matter. */
 static uint64_t
-i8042_read(void *device, uint64_t offset, unsigned length)
+idle_read(void *device, uint64_t offset, unsigned length)
 {
 	return 0;
 }
@@ -108,12 +109,6 @@ cmos_write(void *device, uint64_t offset, unsigned length, uint64_t value)
 		legacy->cmos[legacy->cmos_index] = (uint8_t)value;
 }
 
-static uint64_t
-power_read(void *device, uint64_t offset, unsigned length)
-{
-	return 0;
-}
-
 static void
 power_write(void *device, uint64_t offset, unsigned length, uint64_t value)
 {
@@ -131,24 +126,16 @@ legacy_init(struct legacy *legacy, struct bus *bus, struct wish *wish)
 {
 	const struct bus_range ranges[] = {
 		{.first = PORT_TIMER, .size = 1, .read = timer_read, .write = timer_write},
-		{.first = PORT_I8042, .size = 1, .read = i8042_read},
+		{.first = PORT_I8042, .size = 1, .read = idle_read},
 		{.first = PORT_I8042 + I8042_COMMAND,
 			.size = 1,
-			.read = i8042_read,
+			.read = idle_read,
 			.write = i8042_write},
 		{.first = PORT_CMOS, .size = 2, .read = cmos_read, .write = cmos_write},
-		{.first = PORT_POWER,
-			.size = POWER_PORTS,
-			.read = power_read,
-			.write = power_write},
+		{.first = PORT_POWER, .size = POWER_PORTS, .read = idle_read, .write = power_write},
 	};
 
 	*legacy = (struct legacy){.wish = wish};
 	tzset(); /* gmtime_r() would open a file, which threads may not */
-	for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-		struct bus_range range = ranges[i];
-
-		range.device = legacy;
-		bus_add(bus, &range);
-	}
+	bus_add(bus, ranges, sizeof(ranges) / sizeof(ranges[0]), legacy);
 }

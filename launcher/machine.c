@@ -67,18 +67,6 @@ prepare_cpu(void *machine)
 	return sandbox_enter(&((struct machine *)machine)->sandbox, SANDBOX_CPU);
 }
 
-static int
-prepare_disk(void *machine)
-{
-	return sandbox_enter(&((struct machine *)machine)->sandbox, SANDBOX_DISK);
-}
-
-static int
-prepare_card(void *machine)
-{
-	return sandbox_enter(&((struct machine *)machine)->sandbox, SANDBOX_CARD);
-}
-
 /* From here on the process can do little more than run a guest. */
 static int
 machine_confine(struct machine *m, struct err *err)
@@ -88,7 +76,7 @@ machine_confine(struct machine *m, struct err *err)
 	if (!rc)
 		rc = sandbox_process(err);
 	if (!rc)
-		rc = devices_run(m->devices, prepare_disk, prepare_card, m, err);
+		rc = devices_run(m->devices, err);
 	if (rc)
 		return rc;
 	rc = sandbox_enter(&m->sandbox, SANDBOX_MAIN);
@@ -127,11 +115,12 @@ machine_init(struct machine *m, struct err *err)
 		fd_set_nonblocking(io->serial_in);
 	bus_init(&m->bus);
 	legacy_init(&m->legacy, &m->bus, &m->wish);
-	bus_add(&m->bus, &(struct bus_range){.first = PORT_COM1,
-				 .size = SERIAL_PORTS,
-				 .read = serial_read,
-				 .write = serial_write,
-				 .device = &m->serial});
+	bus_add(&m->bus,
+		&(struct bus_range){.first = PORT_COM1,
+			.size = SERIAL_PORTS,
+			.read = serial_read,
+			.write = serial_write},
+		1, &m->serial);
 	rc = machine_loop_init(m, err);
 	if (!rc)
 		rc = devices_create(&m->devices, m, err);

@@ -247,23 +247,12 @@ await(struct net *net, uint64_t lost_at)
 			;
 }
 
-struct net_thread {
-	struct net *net;
-	int (*prepare)(void *arg);
-	void *arg;
-};
-
-static void *
-net_main(void *argument)
+static void
+net_main(void *arg)
 {
-	struct net_thread thread = *(struct net_thread *)argument;
-	struct net *net = thread.net;
+	struct net *net = arg;
 	uint64_t lost_at = 0;
 
-	free(argument);
-	pthread_setname_np(pthread_self(), net->name);
-	if (thread.prepare && thread.prepare(thread.arg))
-		return NULL;
 	while (obey_orders(net)) {
 		if (net_link(net) && !frontend_alive(net->frontend)) {
 			lose(net);
@@ -273,7 +262,6 @@ net_main(void *argument)
 			continue;
 		await(net, lost_at);
 	}
-	return NULL;
 }
 
 /* ---- the device ---- */
@@ -355,20 +343,12 @@ net_attach(struct net *net, const struct virtio_place *place, struct err *err)
 }
 
 int
-net_run(struct net *net, int (*prepare)(void *arg), void *arg, struct err *err)
+net_run(struct net *net, const struct sandbox *sandbox, struct err *err)
 {
-	struct net_thread *thread = malloc(sizeof(*thread));
-	int rc = -ENOMEM;
+	int rc = sandbox_thread(sandbox, SANDBOX_CARD, &net->thread, net->name, net_main, net, err);
 
-	if (thread) {
-		*thread = (struct net_thread){net, prepare, arg};
-		rc = -pthread_create(&net->thread, NULL, net_main, thread);
-	}
 	net->threaded = !rc;
-	if (!rc)
-		return 0;
-	free(thread);
-	return err_set(err, rc, "%s: starting its thread: %s", net->name, strerror(-rc));
+	return rc;
 }
 
 void

@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "launcher/sandbox.h"
 #include "launcher/virtq.h"
 #include "launcher/vm_config.h"
 #include "vhost/frontend.h"
@@ -58,7 +59,7 @@ int net_init(struct net *net, const struct vm_net *settings, unsigned index, str
 int net_connect(struct net *net, struct err *err);
 /* Connected: puts the card on the bus. */
 int net_attach(struct net *net, const struct virtio_place *place, struct err *err);
-int net_run(struct net *net, int (*prepare)(void *arg), void *arg, struct err *err);
+int net_run(struct net *net, const struct sandbox *sandbox, struct err *err);
 void net_free(struct net *net);
 
 static inline bool

@@ -11,7 +11,6 @@
 #define CLASS_ANNOUNCE 3
 #define CLASS_MQ       4
 #define RX_COMMANDS    6
-#define VISIT_MAX      64
 
 struct control_header {
 	uint8_t class, command;
@@ -75,25 +74,21 @@ obey(struct net *net, const struct virtq_chain *chain)
 	}
 }
 
+static uint32_t
+answer(void *arg, const struct virtq_chain *chain)
+{
+	uint8_t refused = !obey(arg, chain);
+
+	return (uint32_t)virtq_write(chain, &refused, sizeof(refused));
+}
+
 void
 net_control_serve(struct net *net)
 {
-	struct virtq_chain chain;
-	int rc = 0;
+	int rc = virtq_each(&net->control, answer, net);
 
-	for (unsigned n = 0; n < VISIT_MAX; n++) {
-		uint8_t refused;
-
-		rc = virtq_take(&net->control, &chain);
-		if (rc < 0 || (rc == 0 && !virtq_arm(&net->control)))
-			break;
-		if (rc == 0)
-			continue;
-		refused = !obey(net, &chain);
-		virtq_give(&net->control, chain.id, chain.count,
-			(uint32_t)virtq_write(&chain, &refused, sizeof(refused)));
-		virtq_call(&net->control);
-	}
+	if (rc > 0)
+		eventfd_write(net_control_fd(net), 1);
 	if (rc >= 0)
 		return;
 	pthread_mutex_lock(&net->device.bus->lock);

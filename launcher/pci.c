@@ -222,12 +222,7 @@ pci_init(struct pci *pci, struct bus *bus, struct wish *wish)
 	};
 
 	*pci = (struct pci){.wish = wish};
-	for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-		struct bus_range range = ranges[i];
-
-		range.device = pci;
-		bus_add(bus, &range);
-	}
+	bus_add(bus, ranges, sizeof(ranges) / sizeof(ranges[0]), pci);
 	pci_device_init(&pci->bridge, &bridge, 0, NULL, NULL);
 	pci_add(pci, &pci->bridge);
 }

@@ -28,7 +28,7 @@ rng_stop(void *owner)
 }
 
 static uint32_t
-fill(const struct virtq_chain *chain)
+fill(void *arg, const struct virtq_chain *chain)
 {
 	uint8_t bytes[REQUEST_MAX];
 	uint64_t wanted = virtq_bytes(chain, chain->readable, chain->parts);
@@ -41,21 +41,8 @@ void
 rng_serve(void *owner)
 {
 	struct rng *rng = owner;
-	struct virtq_chain chain;
-	int rc = 0;
 
-	for (unsigned n = 0; n < QUEUE_SIZE; n++) {
-		rc = virtq_take(&rng->queue, &chain);
-		if (rc == 0 && !virtq_arm(&rng->queue))
-			break;
-		if (rc < 0)
-			break;
-		if (rc > 0)
-			virtq_give(&rng->queue, chain.id, chain.count, fill(&chain));
-	}
-	virtq_call(&rng->queue);
-	if (rc < 0)
-		virtio_device_broken(&rng->device, "its queue is malformed");
+	virtq_serve(&rng->queue, &rng->device, 0, fill, NULL);
 }
 
 int

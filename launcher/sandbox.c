@@ -15,6 +15,7 @@
 
 #include "launcher/sandbox.h"
 #include "lib/fd.h"
+#include "lib/log.h"
 
 #define END              (-1)
 #define CAPABILITY_WORDS 2
@@ -140,6 +141,48 @@ sandbox_enter(const struct sandbox *sandbox, enum sandbox_role role)
 		.len = sandbox->filters[role].count, .filter = sandbox->filters[role].code};
 
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 ? -errno : 0;
+}
+
+/* ---- threads ---- */
+
+struct beginning {
+	const struct sandbox *sandbox;
+	enum sandbox_role role;
+	const char *name;
+	void (*run)(void *arg);
+	void *arg;
+};
+
+static void *
+thread_main(void *arg)
+{
+	struct beginning b = *(struct beginning *)arg;
+
+	free(arg);
+	pthread_setname_np(pthread_self(), b.name);
+	if (sandbox_enter(b.sandbox, b.role)) {
+		log_error("%s: its system calls cannot be filtered", b.name);
+		_exit(1);
+	}
+	b.run(b.arg);
+	return NULL;
+}
+
+int
+sandbox_thread(const struct sandbox *sandbox, enum sandbox_role role, pthread_t *thread,
+	const char *name, void (*run)(void *arg), void *arg, struct err *err)
+{
+	struct beginning *b = malloc(sizeof(*b));
+	int rc = -ENOMEM;
+
+	if (b) {
+		*b = (struct beginning){sandbox, role, name, run, arg};
+		rc = -pthread_create(thread, NULL, thread_main, b);
+	}
+	if (!rc)
+		return 0;
+	free(b);
+	return err_set(err, rc, "%s: starting its thread: %s", name, strerror(-rc));
 }
 
 int

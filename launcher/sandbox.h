@@ -10,6 +10,7 @@
 #ifndef LAUNCHER_SANDBOX_H
 #define LAUNCHER_SANDBOX_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include "lib/err.h"
@@ -36,5 +37,8 @@ int sandbox_prepare(struct sandbox *sandbox, struct err *err);
 void sandbox_free(struct sandbox *sandbox);
 /* Negative errno. */
 int sandbox_enter(const struct sandbox *sandbox, enum sandbox_role role);
+/* Starts a thread that enters before it calls run(arg); one that cannot ends the process. */
+int sandbox_thread(const struct sandbox *sandbox, enum sandbox_role role, pthread_t *thread,
+	const char *name, void (*run)(void *arg), void *arg, struct err *err);
 
 #endif

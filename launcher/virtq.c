@@ -16,6 +16,7 @@ virtq_start(struct virtq *q, const struct virtio_device *device, unsigned index)
 	const struct virtio_queue *queue = &device->queues[index];
 	bool packed = virtio_device_has(device, VIRTIO_F_RING_PACKED);
 	uint64_t size = queue->size;
+	unsigned event = virtio_device_has(device, VIRTIO_RING_F_EVENT_IDX) ? 2 : 0;
 
 	*q = (struct virtq){.ram = device->ram, .call = queue->call};
 	if (!queue->enabled)
@@ -25,8 +26,8 @@ virtq_start(struct virtq *q, const struct virtio_device *device, unsigned index)
 	q->event_idx = virtio_device_has(device, VIRTIO_RING_F_EVENT_IDX);
 	q->wrap = q->used_wrap = true;
 	q->desc = ram_at(q->ram, queue->desc, 16 * size);
-	q->driver = ram_at(q->ram, queue->driver, packed ? 4 : 6 + 2 * size);
-	q->device = ram_at(q->ram, queue->device, packed ? 4 : 6 + 8 * size);
+	q->driver = ram_at(q->ram, queue->driver, packed ? 4 : 4 + 2 * size + event);
+	q->device = ram_at(q->ram, queue->device, packed ? 4 : 4 + 8 * size + event);
 	q->running = q->desc && q->driver && q->device;
 }
 
@@ -246,6 +247,38 @@ virtq_arm(struct virtq *q)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return __atomic_load_n(&((struct virtq_avail *)q->driver)->idx, __ATOMIC_ACQUIRE) !=
 	       q->next;
+}
+
+/* ---- all that there are ---- */
+
+int
+virtq_each(struct virtq *q, virtq_chain_cb each, void *arg)
+{
+	struct virtq_chain chain;
+	int rc = 0;
+
+	for (unsigned n = 0; n <= q->size; n++) {
+		rc = virtq_take(q, &chain);
+		if (rc < 0 || (rc == 0 && !virtq_arm(q)))
+			break;
+		if (rc > 0)
+			virtq_give(q, chain.id, chain.count, each(arg, &chain));
+		rc = 1;
+	}
+	virtq_call(q);
+	return rc;
+}
+
+void
+virtq_serve(struct virtq *q, struct virtio_device *device, unsigned index, virtq_chain_cb each,
+	void *arg)
+{
+	int rc = virtq_each(q, each, arg);
+
+	if (rc < 0)
+		virtio_device_broken(device, "a queue is malformed");
+	else if (rc > 0) /* others have their turn */
+		eventfd_write(device->queues[index].kick, 1);
 }
 
 /* ---- bytes ---- */

@@ -54,6 +54,17 @@ void virtq_call(struct virtq *queue);
 /* Asks for a kick when there is a chain; true: there is one already, look again. */
 bool virtq_arm(struct virtq *queue);
 
+/* What is done with a chain; the bytes written to it. */
+typedef uint32_t (*virtq_chain_cb)(void *arg, const struct virtq_chain *chain);
+/*
+ * Takes chains, at most as many as the queue is long, and gives each back; then interrupts the driver.
+ * 0: there is no other, and a kick will tell of the next; 1: there may be; -EPROTO.
+ */
+int virtq_each(struct virtq *queue, virtq_chain_cb each, void *arg);
+/* The same under the bus's lock, for a queue of a device: what is left is kicked, errors are told. */
+void virtq_serve(struct virtq *queue, struct virtio_device *device, unsigned index,
+	virtq_chain_cb each, void *arg);
+
 /* Bytes of the parts [first..end). */
 uint64_t virtq_bytes(const struct virtq_chain *chain, unsigned first, unsigned end);
 /* Copies from the readable parts, or to the writable ones; returns the bytes copied. */

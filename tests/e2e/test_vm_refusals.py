@@ -15,6 +15,7 @@ from harness.vm_case import VmCase
 from harness.wait import wait_until
 
 FAILED, USAGE = 1, 2
+F_OFD_SETLK = 37
 
 
 def works_here():
@@ -90,6 +91,19 @@ class Refusals(VmCase):
             fcntl.flock(file, fcntl.LOCK_EX)
             self.refused("--disk", good, says=("good", "locked"))
             self.refused("--disk", f"{good},ro", says=("good", "locked"))
+
+    def test_disk_locked_as_qemu_does(self):
+        """Locks of an open file (fcntl), which flock() does not see."""
+        good = self.file("good", bytes(4096))
+        with open(good, "r+b") as file:
+            lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 100, 1, 0)
+            fcntl.fcntl(file, F_OFD_SETLK, lock)
+            self.refused("--disk", good, says=("good", "locked"))
+
+    def test_images_that_are_not_raw(self):
+        for name, magic in (("qcow2", b"QFI\xfb"), ("VMDK", b"KDMV"), ("VHDX", b"vhdxfile")):
+            path = self.file("image", magic.ljust(4096, b"\0"))
+            self.refused("--disk", path, says=("image", name, f"qemu-img convert -O raw {path}"))
 
     def test_disk_of_another_machine(self):
         good = self.file("good", bytes(4096))
