@@ -72,7 +72,7 @@ struct port_config {
 	struct ip_list ips;
 	int ip_lock;              /* IP_LOCK_... */
 	int dhcp_guard, ra_guard; /* GUARD_... */
-	bool isolated;
+	bool isolated, gro;
 	uint64_t in_rate, in_rate_pps, in_burst; /* bits/s, frames/s, bytes; 0 = not set */
 	uint64_t out_rate, out_rate_pps, out_burst;
 	uint64_t out_queue;                                       /* bytes */

@@ -145,6 +145,8 @@ static const struct key port_keys[] = {
 		"tenant"),
 	PORT(isolated, VALUE_BOOL, KEY_SET, 0, 0, NULL, "no", NULL, NULL,
 		"exchange frames only with ports that are not isolated"),
+	PORT(gro, VALUE_BOOL, KEY_SET, 0, 0, NULL, "no", NULL, "tap afxdp afpacket veth pci bond",
+		"join TCP segments received together into one large frame, for receivers that take such"),
 	PORT(in_rate, VALUE_SCALED, KEY_SET, 1000, 1000000000000, NULL, NULL, "bits/s", NULL,
 		"most that is taken from the port, Ethernet headers included"),
 	PORT(in_rate_pps, VALUE_SCALED, KEY_SET, 1, 1000000000, NULL, NULL, "frames/s", NULL,

@@ -82,7 +82,7 @@
  *
  * stats.show {port?} -> {"time_ns": monotonic clock of the daemon, "rows": [{
  *	name, rx_packets, rx_bytes, tx_packets, tx_bytes,
- *	rx_forwarded, rx_flooded, rx_copies, tx_segmented, tx_csum,
+ *	rx_forwarded, rx_flooded, rx_copies, rx_joined, tx_segmented, tx_csum,
  *	drops		{name: count} of every drop that is not zero (datapath/drop.h)
  * }]}		received = rx_forwarded + rx_flooded + the drops of direction IN
  *
@@ -173,6 +173,7 @@ static const struct column stats_columns[] = {
 	{"FORWARDED", "rx_forwarded", COLUMN_HIDDEN, "received frames sent to one known port"},
 	{"FLOODED", "rx_flooded", COLUMN_HIDDEN, "received frames sent to several ports"},
 	{"COPIES", "rx_copies", COLUMN_HIDDEN, "copies sent of the flooded ones"},
+	{"JOINED", "rx_joined", COLUMN_HIDDEN, "frames less than arrived: segments joined by gro"},
 	{"SEGMENTED", "tx_segmented", COLUMN_HIDDEN, "frames that software segmentation added"},
 	{"CHECKSUMS", "tx_csum", COLUMN_HIDDEN, "checksums completed in software"},
 	{"DROPS", "drops", COLUMN_NONZERO_LIST, "frames not delivered, by reason"},

@@ -19,6 +19,7 @@ static const struct {
 	FIELD(rx_forwarded),
 	FIELD(rx_flooded),
 	FIELD(rx_copies),
+	FIELD(rx_joined),
 	FIELD(tx_segmented),
 	FIELD(tx_csum),
 #undef FIELD

@@ -257,6 +257,7 @@ port_resolve(const struct port_config *config, int bridge, struct port_settings 
 		.dhcp_guard = guard_on(config->dhcp_guard, profile),
 		.ra_guard = guard_on(config->ra_guard, profile),
 		.isolated = config->isolated,
+		.gro = config->gro,
 		.shape_bytes = config->out_queue,
 		.in_rate = {config->in_rate, config->in_burst, (uint32_t)config->in_rate_pps},
 		.out_rate = {config->out_rate, config->out_burst, (uint32_t)config->out_rate_pps},

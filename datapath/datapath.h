@@ -134,6 +134,7 @@ struct port_settings {
 	struct ip_lock addresses;
 	bool dhcp_learn;           /* answers of DHCP servers to the port are punted (PUNT_DHCP) */
 	bool dhcp_guard, ra_guard; /* nothing that DHCP servers, or routers, say is received here */
+	bool gro;                  /* TCP segments received here are joined (datapath/gro.h) */
 	bool isolated;             /* exchanges frames with ports that are not isolated only */
 	uint64_t
 		shape_bytes; /* of frames may wait for out_rate, per queue; 0 = none, they are dropped */

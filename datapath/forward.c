@@ -15,6 +15,7 @@
 #include "datapath/decide.h"
 #include "datapath/deliver.h"
 #include "datapath/forward.h"
+#include "datapath/gro.h"
 #include "datapath/handoff.h"
 #include "datapath/mbuf.h"
 
@@ -84,6 +85,8 @@ forward_queue(struct worker *w, const struct snapshot_poll *poll, const struct s
 		in = bond_receive(w, in, counters);
 		counters = &in->port->counters[w->id];
 	}
+	if (UNLIKELY(in->gro))
+		counters->rx_joined += gro_join(burst);
 	forward_decide(w, in, counters);
 	w->ports[poll->port].usual = w->list_count ? w->list_ports[0] : PORT_MAX;
 	/* While this burst is copied, what the next queue has comes closer. */

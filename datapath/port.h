@@ -47,6 +47,7 @@ struct port_counters {
 	uint64_t tx_packets, tx_bytes; /* handed to the port */
 	uint64_t rx_forwarded;         /* of the received: to one known destination */
 	uint64_t rx_flooded;           /* of the received: to several */
+	uint64_t rx_joined;            /* frames less than arrived: segments that gro joined */
 	uint64_t rx_copies;            /* copies sent for the flooded ones */
 	uint64_t tx_segmented;         /* frames more than arrived: software segmentation */
 	uint64_t tx_csum;              /* checksums completed in software */

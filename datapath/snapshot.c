@@ -168,6 +168,7 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	p->tx_held = slot->held;
 	p->tx_last = slot->last;
 	p->isolated = set->isolated;
+	p->gro = set->gro;
 	describe_rate(&p->in_rate, &set->in_rate, &slot->meters[0]);
 	describe_rate(&p->out_rate, &set->out_rate, &slot->meters[1]);
 	p->shaper = slot->shaper;

@@ -64,6 +64,7 @@ struct snapshot_port {
 	bool learning;       /* addresses are learnt, but in the bridge's flood_vlans */
 	bool learns_all;     /* in every VLAN */
 	bool blocked;        /* treated as if it had no bridge */
+	bool gro;            /* TCP segments received here are joined */
 	bool bonded;         /* it is a member of a bond, and has no bridge of its own */
 	bool receives, lacp; /* of members: see bond_settings */
 	uint16_t bond_of;    /* of members: the bond's index */
