@@ -175,6 +175,9 @@ send_all(struct client *client, const char *data, size_t size, int64_t deadline,
 			size -= (size_t)n;
 			continue;
 		}
+		/* Who hangs up has said why: that is read next. */
+		if (errno == EPIPE)
+			return 0;
 		if (errno != EAGAIN && errno != EINTR)
 			return err_set(err, -errno, "cannot send to %s: %s", client->peer,
 				strerror(errno));

@@ -35,6 +35,7 @@
 #include "vhost/vring_level.h"
 
 #define RUNTIME_DIR_MODE 0750
+#define READ_GROUP_MODE  0666 /* of the control socket; the server looks who connects */
 
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 #define SIGNAL_COUNT (sizeof(signals) / sizeof(signals[0]))
@@ -172,7 +173,9 @@ start_socket(struct daemon *d, struct err *err)
 	struct options *o = &d->options;
 	struct unix_socket_options options = {
 		.path = o->socket,
-		.mode = o->socket_mode,
+		.mode = o->socket_mode               ? o->socket_mode
+			: o->read_group != (gid_t)-1 ? READ_GROUP_MODE
+						     : 0,
 		.owner = o->socket_owner,
 		.group = o->socket_group,
 	};
@@ -195,6 +198,7 @@ start_server(struct daemon *d, struct err *err)
 		.listener = &d->socket,
 		.handler = {command_call, &d->state},
 		.group = d->options.socket_group,
+		.read_group = d->options.read_group,
 		.line_max = API_LINE_MAX,
 	};
 	struct stat st;

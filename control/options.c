@@ -77,15 +77,27 @@ set_socket_owner(struct options *o, const char *value, struct err *err)
 }
 
 static int
-set_socket_group(struct options *o, const char *value, struct err *err)
+find_group(const char *option, const char *value, gid_t *gid, struct err *err)
 {
 	const struct group *group = getgrnam(value);
 
 	if (!group)
-		return err_set(err, -EINVAL,
-			"--socket-group %s: there is no such group: see `getent group`", value);
-	o->socket_group = group->gr_gid;
+		return err_set(err, -EINVAL, "%s %s: there is no such group: see `getent group`",
+			option, value);
+	*gid = group->gr_gid;
 	return 0;
+}
+
+static int
+set_socket_group(struct options *o, const char *value, struct err *err)
+{
+	return find_group("--socket-group", value, &o->socket_group, err);
+}
+
+static int
+set_read_group(struct options *o, const char *value, struct err *err)
+{
+	return find_group("--read-group", value, &o->read_group, err);
 }
 
 static int
@@ -256,6 +268,10 @@ static const struct {
 	{"socket-owner", "USER", set_socket_owner, "owner of the control socket"},
 	{"socket-group", "GROUP", set_socket_group,
 		"group of the control socket; its members may change things"},
+	{"read-group", "GROUP", set_read_group,
+		"group whose members may look and change nothing; all others than these\n"
+		"and those who may change things are turned away; the socket's\n"
+		"permissions are 0666 then, unless --socket-mode says otherwise"},
 	{"config", "FILE", set_config, "configuration to apply at start, and again on SIGHUP"},
 	{"state", "DIR", set_state,
 		"directory for what a crash must not lose: what runs, learnt addresses,\n"
@@ -295,6 +311,7 @@ options_parse(struct options *options, int argc, char **argv, struct err *err)
 	options->datapath.hugepages = true;
 	options->socket_owner = (uid_t)-1;
 	options->socket_group = (gid_t)-1;
+	options->read_group = (gid_t)-1;
 	options->log_level = LOG_LEVEL_INFO;
 	options->port_types = RIGHTS_ALL_TYPES;
 	for (size_t i = 0; i < COUNT; i++)

@@ -18,6 +18,7 @@ struct options {
 	mode_t socket_mode; /* 0 = the default */
 	uid_t socket_owner; /* (uid_t)-1 = unchanged */
 	gid_t socket_group;
+	gid_t read_group;   /* (gid_t)-1 = whoever may connect may look */
 	const char *config; /* NULL = none; points into the arguments */
 	enum log_level log_level;
 	const char *state;   /* directory; NULL = none */

@@ -15,13 +15,12 @@
 #define ACCEPT_BATCH    16
 #define ACCEPT_RETRY_MS 100 /* after descriptors ran out */
 
-/* One client too many hears so. */
+/* One who is not served hears why. */
 static void
-turn_away(int fd)
+turn_away(int fd, int code, const char *why)
 {
 	size_t size;
-	char *answer = rpc_refusal(API_FAILED, -EUSERS,
-		"64 clients are connected already: close one of them and try again", &size);
+	char *answer = rpc_refusal(API_FAILED, code, why, &size);
 
 	if (answer && send(fd, answer, size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_debug("cannot turn a control client away: %s", strerror(errno));
@@ -51,8 +50,13 @@ server_on_connection(evutil_socket_t listener, short what, void *arg)
 		}
 		if (rc < 0)
 			return;
-		if (s->client_count >= SERVER_CLIENTS_MAX)
-			turn_away(fd);
+		if (!client_is_welcome(s, fd))
+			turn_away(fd, -EACCES,
+				"permission denied: only members of the groups of --socket-group "
+				"and --read-group may talk to this daemon");
+		else if (s->client_count >= SERVER_CLIENTS_MAX)
+			turn_away(fd, -EUSERS,
+				"64 clients are connected already: close one of them and try again");
 		else if (client_create(s, fd) < 0)
 			log_warning("cannot take a control client: out of memory");
 	}

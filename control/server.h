@@ -30,6 +30,7 @@ struct server_options {
 	const struct unix_socket *listener; /* borrowed */
 	struct rpc_handler handler;
 	gid_t group;          /* its members may change things, beside root and our own uid */
+	gid_t read_group;     /* its members may look; (gid_t)-1 = whoever connects may */
 	size_t line_max;      /* bytes of a request */
 	unsigned patience_ms; /* 0 = SERVER_PATIENCE_S */
 };

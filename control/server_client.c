@@ -336,6 +336,18 @@ peer_may_change(const struct server *s, int fd, const struct unix_peer *peer)
 	       unix_socket_peer_in_group(fd, s->options.group);
 }
 
+bool
+client_is_welcome(const struct server *s, int fd)
+{
+	struct unix_peer peer;
+
+	if (s->options.read_group == (gid_t)-1)
+		return true;
+	return unix_socket_peer(fd, &peer) == 0 &&
+	       (peer_may_change(s, fd, &peer) ||
+		       unix_socket_peer_in_group(fd, s->options.read_group));
+}
+
 int
 client_create(struct server *s, int fd)
 {

@@ -34,6 +34,8 @@ struct server {
 	size_t input; /* sum of in_room */
 };
 
+/* May whoever is at the other end talk to us at all? */
+bool client_is_welcome(const struct server *server, int fd);
 /* Takes over a connection; closed on failure.  -ENOMEM. */
 int client_create(struct server *server, int fd);
 /* Ends it. */

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """patchbayd under a service manager: notification, reload, rights, and a network of full size."""
 
+import grp
 import os
+import pwd
 import signal
 import socket
 
 from harness.case import TestCase, requires_root
+from harness.process import run
 from harness.wait import wait_until
 
 STRANGER = 23456
@@ -79,6 +82,45 @@ class Rights(TestCase):
         self.says(done.stderr, "permission denied", "group")
         done = self.as_stranger(switch, "bridge", "add", "br0", groups=[group])
         self.assertEqual(done.returncode, 0, done.stderr)
+
+
+    def test_groups_that_may_look_and_change(self):
+        """Members of one group change things, of another look, of neither get no answer."""
+        os.chmod(self.bench.folder, 0o755)
+        switch = self.bench.switch("--socket-group", "nogroup", "--read-group", "games")
+        admins, readers = grp.getgrnam("nogroup").gr_gid, grp.getgrnam("games").gr_gid
+        self.assertEqual(switch.socket.stat().st_gid, admins)
+        for groups, may_look, may_change in (([], False, False), ([readers], True, False),
+                                             ([admins], True, True), ([1, readers], True, False),
+                                             ([readers, admins], True, True)):
+            with self.subTest(groups=groups):
+                look = self.as_stranger(switch, "bridge", "show", groups=groups)
+                change = self.as_stranger(switch, "bridge", "add", "br0", groups=groups)
+                self.assertEqual((look.returncode == 0, change.returncode == 0),
+                                 (may_look, may_change), look.stderr + change.stderr)
+                if not may_change:
+                    self.says(change.stderr, "permission denied", "group")
+                else:
+                    switch("bridge", "del", "br0")
+        self.says(self.as_stranger(switch, "bridge", "show").stderr, "--read-group")
+
+    def test_owner_group_and_mode_of_a_port(self):
+        """Its monitor's group may connect to a port's socket, and nobody else."""
+        os.chmod(self.bench.folder, 0o755)
+        switch = self.bench.switch()
+        path = self.bench.folder / "vm1.sock"
+        switch("bridge", "add", "br0")
+        switch("port", "add", "vm1", "vhost-user", "bridge=br0", f"path={path}",
+               f"socket_owner={pwd.getpwuid(65534).pw_name}", "socket_group=games",
+               "socket_mode=0660")
+        status = path.stat()
+        self.assertEqual((status.st_uid, status.st_gid, status.st_mode & 0o777),
+                         (65534, grp.getgrnam("games").gr_gid, 0o660))
+        # To connect is to write (unix(7)).
+        for groups, may in (([], False), ([grp.getgrnam("games").gr_gid], True)):
+            done = run("test", "-w", path, check=False, user=STRANGER, group=STRANGER,
+                       extra_groups=groups)
+            self.assertEqual(done.returncode == 0, may)
 
 
 class FullSize(TestCase):

@@ -115,6 +115,7 @@ setup(void **state)
 		.listener = &bench.listener,
 		.handler = {handle, NULL},
 		.group = 12345,
+		.read_group = (gid_t)-1,
 		.line_max = LINE_MAX_BYTES,
 		.patience_ms = PATIENCE_MS,
 	};
