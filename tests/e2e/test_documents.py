@@ -151,7 +151,7 @@ class Words(TestCase):
     def test_unit_is_valid(self):
         text = (ROOT / "configs/patchbayd.service").read_text()
         unit = self.bench.folder / "patchbayd.service"
-        unit.write_text(text.replace("/usr/local/bin/patchbayd", "/bin/true"))
+        unit.write_text(re.sub("/usr/local/bin/patchbayd?", "/bin/true", text))
         done = run("systemd-analyze", "verify", unit, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
