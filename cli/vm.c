@@ -130,8 +130,8 @@ clean_up(const struct command *c, const char *name, struct err *err)
 	def = vm_dir_definition(&dir);
 	if (client_open(&client, c->socket, c->timeout_ms, NULL) == 0) {
 		json_array_foreach (json_object_get(def, "net"), i, net) {
-			json_t *params =
-				json_pack("{s:o}", "name", json_sprintf("%s.%zu", name, i));
+			json_t *params = json_pack(
+				"{s:o, s:b}", "name", json_sprintf("%s.%zu", name, i), "force", 1);
 
 			result = NULL;
 			if (json_object_get(net, "bridge"))

@@ -295,7 +295,7 @@ class OnATerminal(VmCase):
         terminal = self.terminal(*self.vm.words)
         terminal.wait_for(b"ready ", 60)
         terminal.type(b"\x1dp")
-        self.assertEqual(terminal.end_code(), 0)
+        self.assertEqual(terminal.end_code(60), 0)
         self.assertTrue(terminal.is_restored())
         self.nothing_left(self.switch)
 
