@@ -60,13 +60,12 @@ workers_json(const struct bench_result *r)
 static json_t *
 drops_json(const struct bench_drops *drops)
 {
+	const struct bench_drop *d = drops->list, *end = d + drops->count;
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < drops->count; i++)
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:I}", "port", drops->list[i].port, "reason",
-				      drops->list[i].reason, "frames",
-				      (json_int_t)drops->list[i].frames));
+	for (; d < end; d++)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "port", d->port, "reason",
+						    d->reason, "frames", (json_int_t)d->frames));
 	return list;
 }
 

@@ -5,7 +5,7 @@
 #include "bench/run_case.h"
 
 #define HELLO_RATE   200000 /* frames/s of each guest, while addresses become known */
-#define HELLO_ROUNDS 8      /* at most */
+#define HELLO_ROUNDS 8      /* at most without progress */
 #define HELLO_S      2.0    /* longest time of a round, and twice what its frames take */
 #define QUIET_S      5.0    /* without any frame: what is on the way then is lost */
 #define GRACE_S      0.002  /* for frames that were due at the end, and */
@@ -43,10 +43,10 @@ int
 case_make_known(struct bench_case *s)
 {
 	uint32_t flows = s->endpoints[0].out.flows;
-	uint64_t want = (uint64_t)flows * 2 * s->pairs, learnt = 0;
+	uint64_t want = (uint64_t)flows * 2 * s->pairs, learnt = 0, before;
 	const struct bench_meter *m = &s->run->meter;
 
-	for (unsigned round = 0; round < HELLO_ROUNDS; round++) {
+	for (unsigned round = 0, idle = 0; idle < HELLO_ROUNDS; round++) {
 		struct phase phase = make_phase(s, PHASE_OPEN);
 		struct tally tally;
 		int rc;
@@ -58,14 +58,17 @@ case_make_known(struct bench_case *s)
 		if (rc)
 			return rc;
 		crew_tally(&s->run->crew, &tally);
+		before = learnt;
 		if (m->learnt && m->learnt(m->arg, &learnt, s->err) < 0)
 			return s->err->code;
+		/* A million addresses take a busy machine a while. */
+		idle = learnt > before ? 0 : idle + 1;
 		/* Floods may be limited, and learning may take a moment. */
 		if (round > 0 && !tally.lost && !tally.stray && (!m->learnt || learnt >= want))
 			return 0;
 	}
 	return err_set(s->err, -ENETUNREACH,
-		"after %u rounds of frames from every address not each one reaches the other guest of "
+		"after %u more rounds of frames from every address not each one reaches the other guest of "
 		"its pair%s: are both ports in one bridge, is the number of addresses limited?",
 		HELLO_ROUNDS,
 		m->learnt && learnt < want ? ", and not every address is learnt" : "");

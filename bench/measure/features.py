@@ -8,15 +8,10 @@ flow brings them, and different from one to the next, which is the worst case.  
 feature costs more instructions than its limit.
 """
 
-import argparse
-import os
 import pathlib
 import re
-import sys
-import tempfile
 
-from harness.process import Failed
-from measure import build, said
+from measure import build, program, said
 from measure.instructions import count
 
 # Feature of bench/steps.c -> most per cent that it may cost; None = no limit.
@@ -63,26 +58,17 @@ def time(steps, arguments):
 
 
 def parse_options(arguments):
-    parser = argparse.ArgumentParser(prog="features", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cycles", action="store_true", help="time it, too")
-    parser.add_argument("feature", nargs="*", default=[], metavar="FEATURE",
-                        help=f"of {', '.join(FEATURES)}; default: all")
-    options = parser.parse_args(arguments)
-    for name in options.feature:
-        if name not in FEATURES:
-            parser.error(f"no feature {name}; there are: {', '.join(FEATURES)}")
-    return options
+    def more(add):
+        add("--cycles", action="store_true", help="time it, too")
+
+    return program.parse("features", __doc__, "feature", FEATURES, more, arguments)[0]
 
 
 def run(options):
     """The exit code."""
-    folder = build.build_folder()
-    build.install("build", "instructions")
-    build.build(folder, "bench/steps")
-    steps = folder / "bench/steps"
+    _, steps = program.built("bench/steps", "instructions")
     bases, found, timed = {}, {}, {}
-    with tempfile.TemporaryDirectory(prefix="patchbay-features.") as scratch:
+    with program.scratch("features") as scratch:
         scratch = pathlib.Path(scratch)
         for kind, words in KINDS.items():
             bases[kind], _ = count(steps, words, scratch)
@@ -110,11 +96,4 @@ def run(options):
 
 
 def main(arguments=None):
-    options = parse_options(arguments)
-    os.environ.setdefault("LC_ALL", "C")
-    try:
-        sys.exit(run(options))
-    except KeyboardInterrupt:
-        sys.exit("features: interrupted")
-    except (Failed, said.Unreadable) as error:
-        sys.exit(f"features: {error}")
+    program.main("features", parse_options, run, arguments)

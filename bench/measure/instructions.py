@@ -7,15 +7,10 @@ not depend on how busy the machine is, but on the compiler.  Exit code 1 when a 
 more than the tolerance.
 """
 
-import argparse
-import os
 import pathlib
 import re
-import sys
-import tempfile
 
-from harness.process import Failed
-from measure import build, said
+from measure import build, program, said
 
 RECORD = build.ROOT / "bench/instructions.txt"
 TOLERANCE = 3.0
@@ -81,19 +76,13 @@ def risen(found, before, tolerance):
 
 
 def parse_options(arguments):
-    parser = argparse.ArgumentParser(prog="instructions", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", action="store_true", help=f"write {RECORD.name}")
-    parser.add_argument("--tolerance", type=float, default=TOLERANCE, metavar="PERCENT",
-                        help="default: %(default)s")
-    parser.add_argument("--functions", action="store_true",
-                        help="show the functions behind each number")
-    parser.add_argument("case", nargs="*", default=[], metavar="CASE",
-                        help=f"of {', '.join(CASES)}; default: all")
-    options = parser.parse_args(arguments)
-    for name in options.case:
-        if name not in CASES:
-            parser.error(f"no case {name}; there are: {', '.join(CASES)}")
+    def more(add):
+        add("--record", action="store_true", help=f"write {RECORD.name}")
+        add("--tolerance", type=float, default=TOLERANCE, metavar="PERCENT",
+            help="default: %(default)s")
+        add("--functions", action="store_true", help="show the functions behind each number")
+
+    options, parser = program.parse("instructions", __doc__, "case", CASES, more, arguments)
     if options.record and options.case:
         parser.error("--record takes all cases")
     return options
@@ -101,15 +90,13 @@ def parse_options(arguments):
 
 def run(options):
     """The exit code."""
-    folder = build.build_folder()
-    build.install("build", "instructions")
-    build.build(folder, "bench/steps")
+    folder, steps = program.built("bench/steps", "instructions")
     before, before_compiler = said.recorded(RECORD.read_text()) if RECORD.exists() else ({}, None)
     now_compiler = compiler(folder)
     found = {}
-    with tempfile.TemporaryDirectory(prefix="patchbay-instructions.") as scratch:
+    with program.scratch("instructions") as scratch:
         for name in options.case or CASES:
-            found[name], out = count(folder / "bench/steps", CASES[name], pathlib.Path(scratch))
+            found[name], out = count(steps, CASES[name], pathlib.Path(scratch))
             change = ""
             if name in before:
                 change = f"{100 * (found[name] / before[name] - 1):+6.1f} % of {before[name]:.1f}"
@@ -131,11 +118,4 @@ def run(options):
 
 
 def main(arguments=None):
-    options = parse_options(arguments)
-    os.environ.setdefault("LC_ALL", "C")
-    try:
-        sys.exit(run(options))
-    except KeyboardInterrupt:
-        sys.exit("instructions: interrupted")
-    except (Failed, said.Unreadable) as error:
-        sys.exit(f"instructions: {error}")
+    program.main("instructions", parse_options, run, arguments)

@@ -14,7 +14,7 @@ from unittest import mock
 
 from harness.process import Failed
 from measure import (build, campaign, cases, compare, features, figures, guard, instructions,
-                     machine, plot, report, said, threads)
+                     machine, plot, promises, report, said, threads)
 from measure.cases import OURS, OVS, PATCHBAY, TESTPMD, VIRTIO_USER
 from measure.figures import Sample
 
@@ -234,6 +234,26 @@ class Figures(unittest.TestCase):
         before = {"a": 100.0, "b": 100.0, "c": 100.0}
         self.assertEqual(
             instructions.risen({"a": 102.9, "b": 103.1, "c": 50, "new": 7}, before, 3), ["b"])
+
+    def test_limits_of_promises(self):
+        self.assertTrue(promises.CASES["tag-edit"].holds(1.05))
+        self.assertFalse(promises.CASES["tag-edit"].holds(1.06))
+        self.assertTrue(promises.CASES["roofline"].holds(0.8))
+        self.assertFalse(promises.CASES["roofline"].holds(0.79))
+        self.assertTrue(promises.CASES["imix"].holds(0))
+
+    def test_promises_compare_in_turns(self):
+        case = promises.Case("ratio", ["a"], promises.rate, base=["b"])
+        options = promises.parse_options(["--rounds", "3", "--seconds", "7"])
+        rates, asked = iter([2e6, 1e6, 2e6, 4e6, 2e6, 3e6]), []  # 0.5, 2, 1.5
+
+        def measured(_, words, seconds):
+            asked.append((words, seconds))
+            return {"pps": next(rates)}
+
+        with mock.patch.object(promises, "measure", measured):
+            self.assertEqual(promises.value_of(case, None, options), 1.5)
+        self.assertEqual(asked, [(["b"], 7), (["a"], 7)] * 3)
 
     def test_features_over_their_limit(self):
         bases = {"alike": 200.0, "different": 400.0}
@@ -488,11 +508,12 @@ class Options(unittest.TestCase):
     def test_others_refuse(self):
         self.assertIn("no case x", self.refused(instructions.parse_options, "x"))
         self.assertIn("no feature x", self.refused(features.parse_options, "x"))
+        self.assertIn("no case x", self.refused(promises.parse_options, "x"))
         self.assertIn("all cases", self.refused(instructions.parse_options, "--record", "64-split"))
         self.assertIn("--case", self.refused(guard.parse_options, "--case", "x"))
 
     def test_programs_say_what_they_are(self):
-        for name in ("compare", "features", "guard", "instructions"):
+        for name in ("cases", "compare", "features", "guard", "instructions"):
             done = subprocess.run([build.ROOT / "bench" / name, "--help"], text=True, timeout=30,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             self.assertEqual(done.returncode, 0, done.stdout)
