@@ -95,7 +95,10 @@ eth_status(const struct port *port, struct port_state *state)
 	state->mtu = status.mtu;
 	state->title = "nic";
 	state->detail = describe_device(port, &status);
-	if (!status.link_up)
+	if (status.deleted)
+		snprintf(state->reason, sizeof(state->reason),
+			"somebody deleted its interface: delete the port and add it again");
+	else if (!status.link_up)
 		snprintf(state->reason, sizeof(state->reason),
 			"the interface has no link: see `ip link`");
 }

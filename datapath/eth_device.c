@@ -48,11 +48,13 @@ const struct needs pci_needs = {
 	.calls = pci_calls,
 };
 
-#define RX_DESCRIPTORS 512
-#define TX_DESCRIPTORS 512
-#define ARGUMENTS_MAX  2400
-#define PCAP_SNAP      16128 /* the driver cuts longer frames off */
-#define FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + 2 * RTE_VLAN_HLEN)
+#define RX_DESCRIPTORS  512
+#define TX_DESCRIPTORS  512
+/* Each holds a buffer of all ports' pool, and the driver reads one frame at a time into them. */
+#define TAP_DESCRIPTORS 32
+#define ARGUMENTS_MAX   2400
+#define PCAP_SNAP       16128 /* the driver cuts longer frames off */
+#define FRAME_OVERHEAD  (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + 2 * RTE_VLAN_HLEN)
 
 /* ---- checks and arguments of each type ---- */
 
@@ -130,7 +132,8 @@ static const struct eth_type types[] = {
 		.cure = "the daemon needs CAP_NET_ADMIN",
 		.wakes = true,
 		.own_mtu = true,
-		.own_mac = true},
+		.own_mac = true,
+		.rx_descriptors = TAP_DESCRIPTORS},
 	{.type = "pcap",
 		.driver = "net_pcap",
 		.check = need_files,
@@ -165,6 +168,11 @@ eth_device_attach(
 	if (!type)
 		return err_set(err, -EINVAL, "\"%s\" is not a port type", options->type);
 	device->type = type;
+	if (rte_eth_dev_count_total() == RTE_MAX_ETHPORTS)
+		return err_set(err, -ENOSPC,
+			"%u ports of types tap, pci, pcap and null exist, more are not possible: "
+			"veth, afpacket and afxdp are not counted",
+			RTE_MAX_ETHPORTS);
 	if (type->card)
 		return pci_attach(options->pci, &device->id, err);
 	r = type->check ? type->check(options, err) : 0;
@@ -223,7 +231,8 @@ static int
 start_queues(const struct eth_device *device, const struct rte_eth_conf *conf, unsigned queues,
 	struct rte_mempool *pool)
 {
-	uint16_t rx = RX_DESCRIPTORS, tx = TX_DESCRIPTORS;
+	uint16_t own = device->type->rx_descriptors;
+	uint16_t rx = own ? own : RX_DESCRIPTORS, tx = TX_DESCRIPTORS;
 	int r = rte_eth_dev_configure(device->id, (uint16_t)queues, (uint16_t)queues, conf);
 
 	if (!r)

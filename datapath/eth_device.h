@@ -25,7 +25,8 @@ struct eth_type {
 	bool own_mtu;     /* the interface is ours: its MTU is set */
 	bool own_mac;     /* and its address */
 	uint16_t max_mtu; /* what the driver sends whole, where that is less than a frame may be */
-	bool card;        /* hardware: found, not made; offloads and RSS where it has them */
+	uint16_t rx_descriptors; /* 0 = as many as a card has */
+	bool card;               /* hardware: found, not made; offloads and RSS where it has them */
 };
 
 /* NULL when there is no such type. */

@@ -5,6 +5,7 @@
  * or do them in software with less care for hostile headers.
  */
 #include <errno.h>
+#include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,7 +167,8 @@ eth_rx_arm(struct port *port, unsigned queue)
 	struct port_eth *eth = (struct port_eth *)port;
 	struct pollfd fd = {.fd = atomic_load(&eth->wake_fd[queue]), .events = POLLIN};
 
-	return fd.fd >= 0 && poll(&fd, 1, 0) > 0;
+	/* An interface that somebody deleted has nothing any more. */
+	return fd.fd >= 0 && poll(&fd, 1, 0) > 0 && !(fd.revents & POLLERR);
 }
 
 static void
@@ -277,7 +279,8 @@ port_eth_status(const struct port *port, struct port_eth_status *status)
 	const struct port_eth *eth = (const struct port_eth *)port;
 	struct rte_eth_link link = {0};
 	struct rte_ether_addr mac = {0};
-	struct rte_eth_dev_info info;
+	struct rte_eth_dev_info info = {0};
+	char name[IF_NAMESIZE];
 
 	memset(status, 0, sizeof(*status));
 	rte_eth_link_get_nowait(eth->device.id, &link);
@@ -288,6 +291,8 @@ port_eth_status(const struct port *port, struct port_eth_status *status)
 	memcpy(&status->mac, &mac, sizeof(status->mac));
 	if (rte_eth_dev_info_get(eth->device.id, &info) == 0)
 		snprintf(status->driver, sizeof(status->driver), "%s", info.driver_name);
+	if (eth->device.type->own_mac)
+		status->deleted = !if_indextoname(info.if_index, name);
 	status->accepts = atomic_load(&port->accepts);
 }
 

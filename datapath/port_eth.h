@@ -28,6 +28,7 @@ int port_eth_open(struct port *port, struct err *err);
 
 struct port_eth_status {
 	bool link_up;
+	bool deleted;        /* tap: somebody has deleted the interface */
 	uint32_t speed_mbps; /* 0 = unknown */
 	struct mac mac;
 	uint16_t mtu;

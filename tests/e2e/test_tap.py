@@ -89,3 +89,38 @@ class Tap(TestCase):
         self.assertTrue(os.path.exists("/sys/class/net/pbtap1"))
         self.switch("port", "del", "other")
         wait_until(lambda: not os.path.exists("/sys/class/net/pbtap1"), 3, "end of pbtap1")
+
+
+@requires_root
+class Interfaces(TestCase):
+    """The interfaces themselves, without guests."""
+
+    MOST = 32  # devices that Debian's DPDK has room for
+
+    def set_up(self):
+        self.switch = self.bench.switch("--no-huge")
+        self.switch("bridge", "add", "br0")
+
+    def add(self, number, *more):
+        return self.switch.run("port", "add", f"t{number}", "tap", "bridge=br0", f"dev=pb{number}",
+                               *more, check=False)
+
+    def test_many(self):
+        """As many as DPDK takes, in ordinary memory; then the error says what is left."""
+        number = 0
+        while (done := self.add(number)).returncode == 0:
+            number += 1
+        self.assertEqual(number, self.MOST)
+        self.says(done.stderr, str(self.MOST), "veth")
+        self.switch("port", "add", "w", "afpacket", "bridge=br0", "dev=lo")
+        self.assertEqual(len(self.switch.rows("port", "show")), self.MOST + 1)
+
+    def test_deleted_by_somebody(self):
+        self.assertEqual(self.add(0, "address=192.0.2.1/24").returncode, 0)
+        self.switch.wait_link("t0")
+        run("ip", "link", "del", "pb0")
+        wait_until(lambda: "deleted" in self.switch.port("t0").get("reason", ""), 10, "reason")
+        self.assertEqual(self.switch.port("t0")["link"], "down")
+        self.switch("port", "del", "t0")
+        self.assertEqual(self.add(0, "address=192.0.2.1/24").returncode, 0)
+        self.switch.wait_link("t0")
