@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 
-from harness import tap
+from harness import fuzzing, tap
 from harness.process import die_with_parent
 from harness.progress import say
 from harness.run import namespaces
@@ -183,13 +183,20 @@ class Check:
         if failed:
             print("\n".join("        | " + word for word in words[-60:]), flush=True)
 
-    def fuzz(self):
+    def fuzz_targets(self):
         folder = self.sibling("fuzz")
         if not self.build(folder, "-Dfuzz=true", environment=CLANG):
-            return
-        targets = sorted(path for path in (folder / "tests/fuzz").glob("fuzz_*")
-                         if path.is_file() and os.access(path, os.X_OK))
-        for path in targets:
+            return []
+        return sorted(path for path in (folder / "tests/fuzz").glob("fuzz_*")
+                      if path.is_file() and os.access(path, os.X_OK))
+
+    def fuzz_long(self, words):
+        options = fuzzing.arguments(words)
+        long_run = fuzzing.LongRun(self.fuzz_targets(), self.sibling("fuzz-found"), options)
+        self.verdict("passed" if long_run.run() else "failed", f"fuzz {options.hours} h")
+
+    def fuzz(self):
+        for path in self.fuzz_targets():
             say(f"{path.name} for {FUZZ_SECONDS} s")
             self.fuzz_target(path)
 
@@ -242,6 +249,9 @@ class Check:
     GROUPS = ["lint", "unit", "sanitize", "fuzz", "e2e"]
 
     def run(self, words):
+        if words[:1] == ["fuzz"] and len(words) > 1:
+            self.fuzz_long(words[1:])
+            return
         if words[:1] in (["e2e"], ["soak"]):
             getattr(self, words[0])(*words[1:])
             return
