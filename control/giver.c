@@ -5,6 +5,7 @@
  * the last word all of it is taken back.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,6 +149,15 @@ send_ports(struct giver *g)
 	return rc;
 }
 
+/* Nobody would hear the last word, behind which there is no way back. */
+static bool
+peer_is_gone(int peer)
+{
+	struct pollfd p = {.fd = peer, .events = POLLRDHUP};
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
 /* The rings stand still during this. */
 static int
 give(struct giver *g, struct err *err)
@@ -164,9 +174,12 @@ give(struct giver *g, struct err *err)
 	if (rc)
 		return err_set(err, rc, "sending what runs: %s", strerror(-rc));
 	rc = takeover_expect(g->peer, TAKEOVER_READY, &record, TAKEOVER_HOLD_MS, err);
-	if (!rc)
-		takeover_record_close(&record);
-	return rc;
+	if (rc)
+		return rc;
+	takeover_record_close(&record);
+	return peer_is_gone(g->peer)
+		       ? err_set(err, -ECONNRESET, "the new daemon ended when all was ready")
+		       : 0;
 }
 
 /*

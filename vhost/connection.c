@@ -163,6 +163,13 @@ connection_open(struct connection *c, struct event_base *loop, int fd, struct ba
 }
 
 void
+connection_await_first(struct connection *c)
+{
+	event_del(c->deadline);
+	c->deadline_set = false;
+}
+
+void
 connection_pause(struct connection *c)
 {
 	if (!connection_is_open(c))

@@ -56,6 +56,9 @@ void connection_close(struct connection *c);
 /* Ends an open connection for a reason of ours; `closed` is called. */
 void connection_fail(struct connection *c, const char *why);
 
+/* The first message may take as long as it likes: we came to the front end, and keep nobody out. */
+void connection_await_first(struct connection *c);
+
 /* Messages wait unread, and no deadline runs, until it is resumed. */
 void connection_pause(struct connection *c);
 void connection_resume(struct connection *c);

@@ -98,6 +98,9 @@ vhost_port_attach(struct vhost_port *vp, int fd)
 			vhost_connect_again(vp);
 		return;
 	}
+	/* One that listens has the connection in its queue, perhaps long before it looks there. */
+	if (vp->client)
+		connection_await_first(&vp->connection);
 	vp->connections++;
 	vp->reason[0] = '\0';
 	log_info("port %s: front end connected", vp->rings.port.name);

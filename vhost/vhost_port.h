@@ -38,6 +38,7 @@ struct vhost_port {
 	struct vhost_watch {
 		struct stall stall;
 		uint64_t cycles; /* of the worker */
+		bool woken;      /* by us, the last time */
 	} watch_ring[VHOST_RINGS_MAX];
 	uint64_t no_buffer, too_small; /* drops, when last looked at */
 };

@@ -35,7 +35,8 @@ blame(struct vhost_port *vp, unsigned index)
 	cycles = stats.busy_cycles + stats.idle_cycles;
 	moves = cycles != vp->watch_ring[index].cycles;
 	vp->watch_ring[index].cycles = cycles;
-	if (stats.sleeping)
+	/* One that was woken a second ago and sleeps still has not come to run. */
+	if (stats.sleeping && (moves || !vp->watch_ring[index].woken))
 		return STALL_NO_KICK;
 	return moves ? STALL_NOT_TAKEN : STALL_WORKER;
 }
@@ -130,8 +131,9 @@ note(struct vhost_port *vp, unsigned index, const struct stall_sample *sample, v
 		break;
 	}
 	/* Whoever missed the guest's kick gets another one. */
-	if (vp->watch_ring[index].stall.stalled && sample->reason == STALL_NO_KICK &&
-		ring->kick_fd >= 0 && !ring->polled)
+	vp->watch_ring[index].woken =
+		vp->watch_ring[index].stall.stalled && ring->kick_fd >= 0 && !ring->polled;
+	if (vp->watch_ring[index].woken)
 		eventfd_write(ring->kick_fd, 1);
 }
 

@@ -129,3 +129,33 @@ class Restarts:
 
     def imbalance(self):
         return couple.imbalance(self.switch.rows("stats", "show"))
+
+
+class ForeignRestarts:
+    """kill -9 under the traffic of DPDK's virtio driver, whose sockets the switch connects to."""
+
+    def __init__(self, bench, form):
+        self.switch = bench.switch("--state", bench.folder / "state")
+        self.couple = couple.Couple(bench, self.switch, [{**form, "queue_size": 256}] * 2,
+                                    server=True).start()
+        self.couple.flood(couple.traffic(range(60, 1515, 7), 1))
+        self.couple.await_flow()
+        self.gaps = []  # ms: from the kill to the first frame counted by the next daemon
+
+    def sent(self, rpc):
+        rows = rpc.call("stats.show")["result"]["rows"]
+        return [row["tx_packets"] for row in rows]
+
+    def kill(self):
+        begin = time.monotonic()
+        self.switch.kill()
+        self.switch.spawn()
+        self.switch.wait_ready()
+        rpc = self.switch.rpc()
+        # Counters go on where the saved tables ended.
+        first = self.sent(rpc)
+        wait_until(lambda: all(now > was for now, was in zip(self.sent(rpc), first)), FLOW_SECONDS,
+                   "traffic: a queue is stuck", pause=0.002)
+        self.gaps.append((time.monotonic() - begin) * 1000)
+        rpc.close()
+        self.couple.await_flow()

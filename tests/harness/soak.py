@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Long runs of faults under traffic, with the distribution of what they cost.
 
-    tests/soak/run [--kills N] [--takeovers N] [--ring NAME] [--rate N] [--seed N]
+    tests/soak/run [--kills N] [--takeovers N] [--chaos SECONDS] [--ring NAME] [--rate N] [--seed N]
 
-Each ring form gets so many kills and takeovers. Prints TAP; the figures are in the lines with "#".
+Each ring form gets so many kills, takeovers and seconds of random steps. Prints TAP; the figures are in the lines with "#".
 """
 
 import argparse
@@ -13,10 +13,11 @@ import signal
 import sys
 import tempfile
 
-from harness import front
+from harness import front, testpmd
 from harness.case import Bench
+from harness.chaos import Chaos, Wrong
 from harness.process import Failed
-from harness.restarts import Restarts, distribution
+from harness.restarts import ForeignRestarts, Restarts, distribution, quantile
 from harness.run import TESTS, namespaces
 from harness.suite import isolate
 from harness.wait import Timeout
@@ -27,18 +28,26 @@ RINGS = {
     "packed": ["--inflight", "--packed", "--in-order"],
     "packed-asleep": ["--inflight", "--packed", "--event-idx", "--wait", "--mergeable"],
 }
+# DPDK's virtio-user, in server mode.
+FOREIGN = {
+    "dpdk-split": {"packed_vq": 0, "in_order": 1, "mrg_rxbuf": 1},
+    "dpdk-packed": {"packed_vq": 1, "in_order": 0, "mrg_rxbuf": 1},
+}
 KILLED_MS = (250, 1000)    # median and 99th percentile
 TAKEN_OVER_MS = 20         # 99th percentile
 LEAK_BYTES = 4 << 20
 
 
-class Wrong(Exception):
-    """A figure is not what was promised."""
-
-
 def demand(condition, text):
     if not condition:
         raise Wrong(text)
+
+
+def demand_times(gaps):
+    """Those of kills."""
+    for share, most in zip((0.5, 0.99), KILLED_MS):
+        seen = quantile(gaps, share)
+        demand(seen <= most, f"{seen:.0f} ms, {most} are promised")
 
 
 def report(restarts, name, count):
@@ -64,9 +73,15 @@ def kills(bench, options, name, count, ring):
     for _ in range(count):
         restarts.kill()
     report(restarts, name, f"{count} kills")
-    for share, most in zip((0.5, 0.99), KILLED_MS):
-        seen = sorted(restarts.gaps)[min(count - 1, int(share * count))]
-        demand(seen <= most, f"{seen} ms, {most} are promised")
+    demand_times(restarts.gaps)
+
+
+def foreign_kills(bench, options, name, count, form):
+    restarts = ForeignRestarts(bench, form)
+    for _ in range(count):
+        restarts.kill()
+    print(f"# {name}: {count} kills: no frame for {distribution(restarts.gaps)}", flush=True)
+    demand_times(restarts.gaps)
 
 
 def takeovers(bench, options, name, count, ring):
@@ -78,12 +93,20 @@ def takeovers(bench, options, name, count, ring):
     print(f"# {name}: packets waited {distribution(waits)}", flush=True)
     demand(total["lost"] == 0, f"{total['lost']} frames lost")
     demand(len(waits) == count, f"{len(waits)} of {count} daemons say how long packets waited")
-    demand(sorted(waits)[min(count - 1, int(0.99 * count))] <= TAKEN_OVER_MS,
+    demand(quantile(waits, 0.99) <= TAKEN_OVER_MS,
            f"packets waited {distribution(waits)}, {TAKEN_OVER_MS} ms are promised")
+
+
+def chaos(bench, options, name, seconds, ring):
+    steps = Chaos(bench, options.seed, *ring).go(seconds)
+    print(f"# {name}: {steps} steps with seed {options.seed}", flush=True)
 
 
 def runs(options):
     """(name, function, arguments) of all that was asked for."""
+    for ring, form in FOREIGN.items():
+        if options.kills and options.ring in ("", ring) and testpmd.installed():
+            yield f"kills {ring}", foreign_kills, options.kills, form
     for ring, words in RINGS.items():
         if options.ring not in ("", ring):
             continue
@@ -91,6 +114,8 @@ def runs(options):
             yield f"kills {ring}", kills, options.kills, words
         if options.takeovers:
             yield f"takeovers {ring}", takeovers, options.takeovers, words
+        if options.chaos:
+            yield f"chaos {ring}", chaos, options.chaos, words
 
 
 def run_all(options):
@@ -117,7 +142,8 @@ def main():
                                      description=__doc__.strip().split("\n\n")[2])
     parser.add_argument("--kills", type=int, default=0, metavar="N")
     parser.add_argument("--takeovers", type=int, default=0, metavar="N")
-    parser.add_argument("--ring", default="", choices=["", *RINGS], metavar="NAME")
+    parser.add_argument("--chaos", type=int, default=0, metavar="SECONDS")
+    parser.add_argument("--ring", default="", choices=["", *RINGS, *FOREIGN], metavar="NAME")
     parser.add_argument("--rate", type=int, default=5000, metavar="N",
                         help="frames a second in each direction")
     parser.add_argument("--seed", type=int, default=1, metavar="N")

@@ -27,6 +27,7 @@ struct end {
 	uint64_t due_ns;             /* when the next frame is to be sent */
 	uint64_t arrival_ns, gap_ns; /* the last arrival; the longest time between two */
 	uint64_t mark_gap_ns;        /* the same, since the last mark */
+	uint64_t resumed_ns;         /* when what it had sent was last given up */
 	const char *damage;
 };
 

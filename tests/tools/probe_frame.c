@@ -260,7 +260,8 @@ recognize(const uint8_t *frame, size_t len, struct headers *h)
 {
 	unsigned type = len < ETH_LEN ? 0 : get16(frame + 12);
 
-	if (type == ETHERTYPE_PROBE) {
+	/* Group addresses: loop probes of switches have that type, too. */
+	if (type == ETHERTYPE_PROBE && !(frame[0] & 1)) {
 		headers_of(PROBE_PLAIN, h);
 	} else if (type == ETHERTYPE_IPV4 && len > ETH_LEN + IPV4_LEN) {
 		headers_of(frame[ETH_LEN + 9] == IP_TCP ? PROBE_TCP4 : PROBE_UDP4, h);

@@ -14,7 +14,7 @@
 #include "tests/tools/pair_end.h"
 
 #define SILENCE_NS UINT64_C(2000000000) /* without any arrival: what is under way is lost */
-#define RESUME_NS  UINT64_C(200000000)  /* the same after a reconnect, while more is to be sent */
+#define RESUME_NS  UINT64_C(200000000)  /* the same with --reconnect, while more is to be sent */
 #define FIRST_NS   UINT64_C(20000000)   /* until an unanswered first frame is sent again */
 
 static volatile sig_atomic_t stopped, marked;
@@ -104,6 +104,23 @@ all_arrived(const struct run *run)
 	return true;
 }
 
+/* A direction in which nothing arrives any more, for what was under way was lost, goes on. */
+static void
+resume(struct run *run, uint64_t now)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct end *from = &run->ends[i];
+		uint64_t last = run->ends[!i].arrival_ns;
+
+		if (from->resumed_ns > last)
+			last = from->resumed_ns;
+		if (now - last < RESUME_NS || now < last)
+			continue;
+		give_up(from);
+		from->resumed_ns = now;
+	}
+}
+
 static void
 exchange(struct run *run)
 {
@@ -128,8 +145,9 @@ exchange(struct run *run)
 			moved_ns = now;
 		if (!sending && all_arrived(run))
 			return;
-		if (now - moved_ns > (sending && run->reconnects ? RESUME_NS : SILENCE_NS) &&
-			!all_arrived(run)) {
+		if (o->reconnect && sending)
+			resume(run, now);
+		if (now - moved_ns > SILENCE_NS && !all_arrived(run)) {
 			give_up(&run->ends[0]);
 			give_up(&run->ends[1]);
 			moved_ns = now;

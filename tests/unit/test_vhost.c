@@ -496,6 +496,30 @@ test_client(void **state)
 	unlink(t.path);
 }
 
+/* A front end that is slow to look at who came is waited for, and half a message is not. */
+static void
+test_client_patient(void **state)
+{
+	int listener = listen_here(), fd;
+
+	(void)state;
+	port_open(true);
+	UNTIL(t.status.link == VHOST_NEGOTIATING, 1000);
+	run_ms(VHOST_MESSAGE_MS + 300);
+	vhost_port_status(t.port, &t.status);
+	assert_int_equal(t.status.connections, 1);
+	assert_int_equal(t.status.link, VHOST_NEGOTIATING);
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(fd >= 0);
+	shake(fd);
+	UNTIL(t.status.queue_pairs == 2, 1000);
+	assert_int_equal(write(fd, "x", 1), 1);
+	UNTIL(t.status.link != VHOST_UP, VHOST_MESSAGE_MS + 1000);
+	close(fd);
+	close(listener);
+	unlink(t.path);
+}
+
 /* Who hangs up again and again is asked every VHOST_RETRY_MS, not as fast as possible. */
 static void
 test_client_unwelcome(void **state)
@@ -586,6 +610,7 @@ main(void)
 		CASE(test_socket_taken),
 		CASE(test_out_of_descriptors),
 		CASE(test_client),
+		CASE(test_client_patient),
 		CASE(test_client_unwelcome),
 		CASE(test_bad_options),
 	};
