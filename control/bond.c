@@ -101,11 +101,10 @@ report_member(const struct bond *b, const struct bond_place *place)
 
 	events_add(place->sends ? EVENT_BOND_MEMBER_USED : EVENT_BOND_MEMBER_IDLE, &about,
 		"port \"%s\": member %s is %s", b->config.name, place->name,
-		place->sends      ? "in use"
-		: place->receives ? "receiving only"
-		: !place->p       ? "gone"
-		: place->up       ? "not in use"
-				  : "not in use: it has no link");
+		place->sends ? "in use"
+		: !place->p  ? "gone"
+		: place->up  ? "not in use"
+			     : "not in use: it has no link");
 }
 
 /* Frames for the bridge's addresses come another way: the switches outside are told. */
@@ -196,8 +195,7 @@ bond_update(struct bond *b, bool members_changed)
 	if (note_changes(b, before) || members_changed)
 		tell_datapath(b);
 	for (unsigned i = 0; i < BOND_MEMBERS_MAX; i++)
-		if (b->places[i].name[0] && (before[i].receives != b->places[i].receives ||
-						    before[i].sends != b->places[i].sends))
+		if (b->places[i].name[0] && before[i].sends != b->places[i].sends)
 			report_member(b, &b->places[i]);
 	report_whole(b);
 	if (way_changed(b, active))

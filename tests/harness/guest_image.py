@@ -27,8 +27,8 @@ PACKAGES = ["busybox-static", "ethtool", "libmnl0", "iperf3", "libiperf0", "libs
 PROGRAMS = ["usr/bin/iperf3", "sbin/ethtool"]
 # Loaded at boot, and only carried along for tests that insert them.
 MODULES = ["virtio_pci", "virtio_net"]
-MODULES_ASIDE = ["8021q", "virtio_blk", "virtio_console", "virtio_balloon", "virtio_rng", "ptp_kvm",
-                 "button", "evdev"]
+MODULES_ASIDE = ["8021q", "bonding", "virtio_blk", "virtio_console", "virtio_balloon",
+                 "virtio_rng", "ptp_kvm", "button", "evdev"]
 KEPT_SECONDS = 86400
 TOOLS = "/usr/sbin:/sbin:/usr/bin:/bin"
 
