@@ -112,3 +112,88 @@ class Protocol(TestCase):
             client.close()
         wait_until(lambda: self.switch.descriptors() <= before, 3,
                    lambda: f"return from {self.switch.descriptors()} to {before} descriptors")
+
+
+def request(method, params):
+    return (b'{"jsonrpc":"2.0","id":1,"method":"' + method + b'","params":' + params + b"}\n")
+
+
+NAMES = {
+    "slash": b'"a/b"', "dots": b'".."', "newline": b'"a\\nb"', "nul": b'"a\\u0000b"',
+    "300_characters": b'"' + b"a" * 300 + b'"', "empty": b'""', "number": b"7", "object": b"{}",
+    "not_utf_8": b'"\xff\xfe"', "half_a_surrogate": b'"\\ud800"',
+}
+NUMBERS = {
+    "minus_1": b"-1", "2_32": b"4294967296", "2_63": b"9223372036854775808",
+    "minus_2_63": b"-9223372036854775808", "2_64": b"18446744073709551616", "1e308": b"1e308",
+    "1e309": b"1e309", "10_to_the_308": b"1" + b"0" * 308, "fraction": b"0.5", "text": b'"0x"',
+}
+LINES = {
+    "nul_bytes": b"\0" * 100 + b"\n",
+    "nul_behind_a_request": request(b"daemon.ping", b"{}")[:-1] + b"\0\n",
+    "not_utf_8": b"\xff\xfe\xfd\n",
+    "deep_arrays": b"[" * 100_000 + b"\n",
+    "deep_objects": b'{"a":' * 100_000 + b"\n",
+    "deep_parameters": request(b"port.show", b"[" * 100_000 + b"]" * 100_000),
+    "key_twice": b'{"jsonrpc":"2.0","id":1,"id":2,"method":"daemon.ping"}\n',
+    "method_of_a_mebibyte": request(b"a" * (1 << 20), b"{}"),
+    "no_object": b"7\n",
+    "batch_of_nothing": b"[]\n",
+    **{f"name_{name}": request(b"bridge.add", b'{"name":' + value + b"}")
+       for name, value in NAMES.items()},
+    **{f"ageing_{name}": request(b"bridge.add", b'{"name":"br1","ageing":' + value + b"}")
+       for name, value in NUMBERS.items()},
+    **{f"capacity_{name}": request(b"bridge.add", b'{"name":"br1","capacity":' + value + b"}")
+       for name, value in NUMBERS.items()},
+}
+GIB = 1 << 30
+
+
+class Hostile(TestCase):
+    """test_NAME: a line that is answered with an error, or not at all, and costs nobody anything."""
+
+    @classmethod
+    def set_up_class(cls, bench):
+        cls.switch = bench.switch()
+        cls.switch("bridge", "add", "br0")
+
+    def unharmed(self, memory):
+        self.assertEqual([row["name"] for row in self.switch.rows("bridge", "show")], ["br0"])
+        self.assertLess(self.switch.rss() - memory, 48 << 20)
+
+    def check(self, line):
+        memory, rpc = self.switch.rss(), self.switch.rpc()
+        try:
+            rpc.send(line)
+            answer = rpc.line()
+        except BrokenPipeError:
+            answer = None
+        if answer is not None:
+            self.assertIn("error", answer)
+        rpc.close()
+        self.unharmed(memory)
+
+    def test_line_of_a_gibibyte(self):
+        memory, rpc, sent = self.switch.rss(), self.switch.rpc(), 0
+        try:
+            while sent < GIB:
+                rpc.send(b"a" * (1 << 20))
+                sent += 1 << 20
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        self.assertLess(sent, GIB // 16)
+        rpc.close()
+        self.unharmed(memory)
+
+    def test_a_thousand_connections(self):
+        memory, descriptors = self.switch.rss(), self.switch.descriptors()
+        for _ in range(1000):
+            rpc = self.switch.rpc()
+            rpc.send(b'{"jsonrpc":"2.0",')
+            rpc.close()
+        wait_until(lambda: self.switch.descriptors() <= descriptors, 10, "closed descriptors")
+        self.unharmed(memory)
+
+
+for case, line in LINES.items():
+    setattr(Hostile, f"test_{case}", lambda self, words=line: self.check(words))
