@@ -8,9 +8,11 @@
 #include "launcher/net_state.h"
 
 #define CLASS_RX       0
+#define CLASS_MAC      1
 #define CLASS_ANNOUNCE 3
 #define CLASS_MQ       4
 #define RX_COMMANDS    6
+#define MAC_TABLE_SET  0
 
 struct control_header {
 	uint8_t class, command;
@@ -62,6 +64,9 @@ obey(struct net *net, const struct virtq_chain *chain)
 	case CLASS_RX: /* the switch decides what comes here */
 		return virtio_device_has(&net->device, VIRTIO_NET_F_CTRL_RX) &&
 		       header.command < RX_COMMANDS;
+	case CLASS_MAC: /* as well: the table is a filter, not an address of its own */
+		return virtio_device_has(&net->device, VIRTIO_NET_F_CTRL_RX) &&
+		       header.command == MAC_TABLE_SET;
 	case CLASS_ANNOUNCE:
 		pthread_mutex_lock(&net->device.bus->lock);
 		net->config.status &= (uint16_t)~NET_STATUS_ANNOUNCE;

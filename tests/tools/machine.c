@@ -4,6 +4,7 @@
  *
  *	machine kernel=FILE [initrd=FILE] [append=TEXT] [cpus=N] [memory=MIB] [disk=FILE[,ro]]...
  *		[net=SOCKET,MAC[,QUEUES]]... [console=FILE] [control=FD] [no-reboot]
+ *	machine probe		says whether KVM runs ordinary kernels here; exit code 0 or 1
  *
  * The serial port is standard input and output; console=FILE is a named pipe or terminal for
  * virtio-console, console=4 is descriptor 4; control=3 is the control socket. The exit code is that
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "launcher/machine.h"
+#include "launcher/probe.h"
 #include "lib/log.h"
 #include "lib/parse.h"
 
@@ -118,6 +120,19 @@ take(struct vm_config *config, struct machine_io *io, char *word)
 		usage(word);
 }
 
+static int
+probe(void)
+{
+	struct probe_result result;
+	char text[256];
+	bool works;
+
+	probe_run(&result);
+	works = probe_explain(&result, text, sizeof(text));
+	puts(text);
+	return works ? 0 : 1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -130,6 +145,8 @@ main(int argc, char **argv)
 	struct err err = {0};
 	int end;
 
+	if (argc == 2 && !strcmp(argv[1], "probe"))
+		return probe();
 	log_start("machine", LOG_LEVEL_DEBUG);
 	vm_config_init(&config);
 	text(config.name, sizeof(config.name), "test");
