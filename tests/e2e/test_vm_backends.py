@@ -16,10 +16,13 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 
 class BackEnds(VmCase):
+    engine = "auto"
+
     def guests(self, paths, *more):
         vms = []
         for number, path in enumerate(paths, 1):
-            vm = self.bench.vm(f"vm{number}", options=["--net", ",".join([f"socket={path}", *more])])
+            vm = self.bench.vm(f"vm{number}", options=[
+                "--engine", self.engine, "--net", ",".join([f"socket={path}", *more])])
             vm.start()
             vms.append(vm)
         for number, vm in enumerate(vms, 1):

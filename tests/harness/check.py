@@ -19,7 +19,7 @@ from harness.switch import BUILD, ROOT
 SKIP = 77  # exit code of a lint that cannot run here
 LINT_SECONDS = 300
 FUZZ_SECONDS = 8
-E2E_SECONDS = 1800
+E2E_SECONDS = 3600
 SOAK_SECONDS = 7 * 86400
 CLANG = {"CC": "clang-14"}
 

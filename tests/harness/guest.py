@@ -9,7 +9,7 @@ import time
 
 from harness import accel
 from harness.process import Failed, Process, tail
-from harness.wait import Timeout, wait_until
+from harness.wait import Timeout, patient, wait_until
 
 BOOT_SECONDS = 60
 # Added to a guest's memory.  When that is a multiple of 256 KiB, QEMU 7.2 under TCG loses what the
@@ -183,7 +183,7 @@ class Guest:
 
     def wait_boot(self, seconds=BOOT_SECONDS):
         """Waits until the agent announces a new boot."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patient(seconds)
         while True:
             line = self.read(deadline, f"{self.name} to boot")
             if line.startswith("ready "):
@@ -217,10 +217,10 @@ class Guest:
         """First half of sh(): lets two guests work at the same time."""
         self.count += 1
         text = base64.b64encode(command.encode()).decode()
-        self.agent.write(f"{self.count} {timeout} {text}")
+        self.agent.write(f"{self.count} {int(patient(timeout))} {text}")
 
     def receive(self, command, check=True, timeout=30):
-        deadline = time.monotonic() + timeout + 10
+        deadline = time.monotonic() + patient(timeout) + 10
         while True:
             words = self.read(deadline, f"the end of `{command}`").split()
             if words and words[0] == str(self.count) and len(words) >= 2:

@@ -193,10 +193,10 @@ def initramfs(tree, release):
 
 # ---- the whole ----
 
-def fingerprint():
+def fingerprint(*names):
     digest = hashlib.sha256()
-    for path in (HERE / "guest_image.py", HERE / "guest_init"):
-        digest.update(path.read_bytes())
+    for name in names:
+        digest.update((HERE / name).read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -205,9 +205,8 @@ def load(folder):
     return GuestImage(folder / "vmlinuz", folder / "initramfs", release)
 
 
-def make(folder, packages_folder):
-    """Fills an empty folder with the image."""
-    packages = [kernel_package(), *PACKAGES]
+def make(folder, packages_folder, packages, pack):
+    """Fills an empty folder with the image; pack(tree, release) makes its initramfs."""
     download(packages, packages_folder)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         tree = pathlib.Path(scratch) / "tree"
@@ -215,17 +214,17 @@ def make(folder, packages_folder):
         unpack(packages, packages_folder, tree)
         kernel = next((tree / "boot").glob("vmlinuz-*"))
         release = kernel.name.removeprefix("vmlinuz-")
-        (folder / "initramfs").write_bytes(initramfs(tree, release))
+        (folder / "initramfs").write_bytes(pack(tree, release))
         shutil.copyfile(kernel, folder / "vmlinuz")
     (folder / "release").write_text(release + "\n")
 
 
-def build(refresh=False):
-    """Returns the image, made if there is none for this version of the builder."""
+def kept(kind, version, fill, refresh=False):
+    """The image of this kind and version; fill(folder, packages_folder) makes it if there is none."""
     cache = cache_dir()
     packages_folder = cache / "packages"
     packages_folder.mkdir(parents=True, exist_ok=True)
-    folder = cache / f"guest-{fingerprint()}"
+    folder = cache / f"{kind}-{version}"
     with open(cache / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if refresh:
@@ -234,9 +233,9 @@ def build(refresh=False):
         if refresh or not (folder / "release").exists():
             fresh = pathlib.Path(tempfile.mkdtemp(prefix="new-", dir=cache))
             try:
-                make(fresh, packages_folder)
+                fill(fresh, packages_folder)
                 # Another copy of the sources may be at work with an image of its own.
-                for old in cache.glob("guest-*"):
+                for old in cache.glob(f"{kind}-*"):
                     if old == folder or time.time() - old.stat().st_mtime > KEPT_SECONDS:
                         shutil.rmtree(old)
                 fresh.rename(folder)
@@ -244,6 +243,13 @@ def build(refresh=False):
                 shutil.rmtree(fresh, ignore_errors=True)
                 raise
         return load(folder)
+
+
+def build(refresh=False):
+    """Returns the image, made if there is none for this version of the builder."""
+    return kept("guest", fingerprint("guest_image.py", "guest_init"),
+                lambda folder, packages: make(folder, packages, [kernel_package(), *PACKAGES],
+                                              initramfs), refresh)
 
 
 def build_or_update(refresh=False):

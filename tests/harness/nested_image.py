@@ -2,26 +2,23 @@
 """Builds what the outer machine of nested tests boots: Debian's stock kernel with KVM.
 
 The cloud kernel of guest_image has no KVM; this is linux-image-amd64 with the modules for virtio,
-9p, kvm-amd, network cards and vfio-pci.  Kept like the image of guest_image, and built again when
-this file changes.
+9p, overlay, kvm-amd, network cards and vfio-pci.  Kept like the image of guest_image, and built again
+when this file changes.
 """
 
-import fcntl
-import hashlib
 import pathlib
-import shutil
 import stat
 import sys
-import tempfile
 
 from harness import guest_image
-from harness.guest_image import Cpio, ImageError, cache_dir, download, unpack
+from harness.guest_image import Cpio, ImageError
 
 HERE = pathlib.Path(__file__).resolve().parent
 KERNEL_META = "linux-image-amd64"
 PACKAGES = ["busybox-static"]
 MODULES = ["virtio_pci", "9pnet_virtio", "9p", "kvm-amd", "tun", "veth", "vfio-pci",
-           "vfio_iommu_type1", "uio_pci_generic", "e1000e", "vmxnet3", "virtio_net"]
+           "vfio_iommu_type1", "uio_pci_generic", "e1000e", "vmxnet3", "virtio_net",
+           "overlay"]
 
 
 def initramfs(tree, release):
@@ -39,46 +36,11 @@ def initramfs(tree, release):
     return archive.bytes()
 
 
-def fingerprint():
-    digest = hashlib.sha256()
-    for name in ("nested_image.py", "nested_init"):
-        digest.update((HERE / name).read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def make(folder, packages_folder):
-    packages = [guest_image.kernel_package(KERNEL_META), *PACKAGES]
-    download(packages, packages_folder)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        tree = pathlib.Path(scratch) / "tree"
-        tree.mkdir()
-        unpack(packages, packages_folder, tree)
-        kernel = next((tree / "boot").glob("vmlinuz-*"))
-        release = kernel.name.removeprefix("vmlinuz-")
-        (folder / "initramfs").write_bytes(initramfs(tree, release))
-        shutil.copyfile(kernel, folder / "vmlinuz")
-    (folder / "release").write_text(release + "\n")
-
-
 def build():
     """Returns the image, made if there is none for this version of the builder."""
-    cache = cache_dir()
-    packages_folder = cache / "packages"
-    packages_folder.mkdir(parents=True, exist_ok=True)
-    folder = cache / f"nested-{fingerprint()}"
-    with open(cache / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "release").exists():
-            fresh = pathlib.Path(tempfile.mkdtemp(prefix="new-", dir=cache))
-            try:
-                make(fresh, packages_folder)
-                for old in cache.glob("nested-*"):
-                    shutil.rmtree(old)
-                fresh.rename(folder)
-            except BaseException:
-                shutil.rmtree(fresh, ignore_errors=True)
-                raise
-        return guest_image.load(folder)
+    version = guest_image.fingerprint("guest_image.py", "nested_image.py", "nested_init")
+    return guest_image.kept("nested", version, lambda folder, packages: guest_image.make(
+        folder, packages, [guest_image.kernel_package(KERNEL_META), *PACKAGES], initramfs))
 
 
 def main():

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import time
 
+from harness.wait import patient
+
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -32,12 +34,12 @@ def run(*command, check=True, timeout=60, **options):
     command = [str(word) for word in command]
     try:
         done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, timeout=timeout, **options)
+                              stderr=subprocess.PIPE, timeout=patient(timeout), **options)
     except FileNotFoundError:
         raise Failed(f"{command[0]}: not installed") from None
     except subprocess.TimeoutExpired as error:
         said = (error.stdout or b"") + (error.stderr or b"")
-        raise Failed(f"{' '.join(command)}: no end after {timeout} s\n"
+        raise Failed(f"{' '.join(command)}: no end after {patient(timeout):g} s\n"
                      f"{said.decode(errors='replace')}") from None
     if check and done.returncode:
         raise Failed(f"{' '.join(command)}: exit code {done.returncode}\n"
@@ -88,7 +90,7 @@ class Process:
         if self.running():
             self.popen.send_signal(signum)
         try:
-            self.popen.wait(seconds)
+            self.popen.wait(patient(seconds))
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()

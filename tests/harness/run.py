@@ -22,7 +22,7 @@ from harness import guest_image, tap
 from harness.process import die_with_parent
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
-SUITE_SECONDS = 600
+SUITE_SECONDS = 1200
 
 
 def suites(names):

@@ -8,7 +8,7 @@ import socket
 import time
 
 from harness.process import Failed, Process, run, tail
-from harness.wait import Timeout, wait_until
+from harness.wait import Timeout, patient, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("PATCHBAY_BUILD", ROOT / "build"))
@@ -25,7 +25,7 @@ class Rpc:
     def __init__(self, path, seconds=10):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.connect(str(path))  # waits for room in the listener's queue
-        self.socket.settimeout(seconds)
+        self.socket.settimeout(patient(seconds))
         self.pending = b""
         self.count = 0
 

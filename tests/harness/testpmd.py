@@ -12,6 +12,7 @@ import subprocess
 import time
 
 from harness.process import Failed, die_with_parent, tail
+from harness.wait import patient
 
 PROGRAM = "dpdk-testpmd"
 PROMPT = "testpmd> "
@@ -138,7 +139,7 @@ class Testpmd:
 
     def expect(self, begin, seconds, what):
         """Waits for the prompt; what was said from `begin` on."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patient(seconds)
         while PROMPT not in self.text[begin:]:
             left = deadline - time.monotonic()
             if left <= 0:

@@ -9,7 +9,7 @@ import time
 from harness.guest import Guest, Line
 from harness.process import Failed, Process, run
 from harness.switch import CLIENT
-from harness.wait import Timeout, wait_until
+from harness.wait import Timeout, patient, wait_until
 
 APPEND = ("console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on patchbay.agent=ttyS0 "
           "patchbay.modules=button,evdev,virtio_blk")
@@ -78,7 +78,7 @@ class Vm(Guest):
 
     def end_code(self, seconds=20):
         """The exit code of the command in the foreground."""
-        self.process.popen.wait(seconds)
+        self.process.popen.wait(patient(seconds))
         return self.process.popen.returncode
 
     def stop(self):
