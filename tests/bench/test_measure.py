@@ -13,7 +13,7 @@ import unittest
 from unittest import mock
 
 from harness.process import Failed
-from measure import (build, campaign, cases, compare, features, figures, guard, instructions,
+from measure import (boot, build, campaign, cases, compare, features, figures, guard, instructions,
                      machine, plot, promises, report, said, threads)
 from measure.cases import OURS, OVS, PATCHBAY, TESTPMD, VIRTIO_USER
 from measure.figures import Sample
@@ -532,6 +532,39 @@ class Options(unittest.TestCase):
         with mock.patch.object(build, "command", return_value=json.dumps(options)), \
                 self.assertRaisesRegex(Failed, "optimization=0"):
             guard.check_options("folder")
+
+
+SMAPS = """\
+7f0000000000-7f000c000000 rw-s 00000000 00:01 2051    /memfd:guest-memory (deleted)
+Rss:               61000 kB
+Pss:               61000 kB
+7f0010000000-7f0010100000 rw-p 00000000 00:00 0
+Rss:                 300 kB
+Pss:                 300 kB
+7f0020000000-7f0020100000 r-xp 00000000 fe:00 1       /usr/lib/x86_64-linux-gnu/libc.so.6
+Rss:                1500 kB
+Pss:                  24 kB
+"""
+
+
+class Boot(unittest.TestCase):
+    def test_memory_beside_the_guests(self):
+        self.assertEqual(boot.memory(SMAPS), 324 << 10)
+
+    def test_mark(self):
+        self.assertEqual(boot.MARK.search(b"\r\ninit begins after 1.75 s\r\n").group(1), b"1.75")
+
+    def test_verdicts(self):
+        def boots(seconds, uptime, mebibytes):
+            return [boot.Boot(seconds * part, uptime * part, 7, mebibytes << 20, 0, 0, 0)
+                    for part in (1, 0.5, 2)]
+
+        results = {boot.OURS: boots(2, 1.5, 3), boot.Q35: boots(4, 2, 30),
+                   boot.MICROVM: boots(5, 1, 30)}
+        found = list(boot.verdicts(results).values())
+        self.assertEqual(found, [(3, 5, True), (0.5, 0.7, True), (1.5, 1, False)])
+        self.assertIn("| patchbay vm run | 2.00 | 1.50 | 7 | 3.0 | 0.0 | 0.0 |", boot.table(results))
+        self.assertEqual(len(boot.verdicts({boot.OURS: boots(2, 1, 6)})), 1)
 
 
 if __name__ == "__main__":
