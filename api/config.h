@@ -24,6 +24,14 @@
 #define CONFIG_BRIDGES_MAX  256
 #define CONFIG_PORTS_MAX    1024
 
+#define NAME_LIST_MAX 64
+
+/* Names of other objects. */
+struct name_list {
+	uint32_t count;
+	char names[NAME_LIST_MAX][CONFIG_NAME_SIZE]; /* those behind count are zero */
+};
+
 /* X(identifier, name, help): the port types, in the order of their numbers. */
 #define PORT_TYPE_LIST(X)                                                                    \
 	X(VHOST_USER, "vhost-user", "a virtual machine's network card, by a Unix socket")    \
@@ -182,6 +190,21 @@ struct filter_config {
 
 enum { FILTER_IN, FILTER_OUT };
 enum { FILTER_ALLOW, FILTER_DENY };
+
+/* Copies for somebody who watches. */
+struct mirror_config {
+	char name[CONFIG_NAME_SIZE];
+	char bridge[CONFIG_NAME_SIZE];
+	struct name_list from; /* ports; empty = all of the bridge */
+	int direction;         /* MIRROR_IN, ... */
+	struct vlan_set vlans; /* empty = all */
+	char to[CONFIG_NAME_SIZE];
+	int vlan; /* of the copies; -1 = not set: each has its own */
+};
+
+enum { MIRROR_IN, MIRROR_OUT, MIRROR_BOTH };
+
+#define CONFIG_MIRRORS_MAX 64
 
 /* An address of a set, or the row that says that there is a set (SET_ITSELF). */
 struct set_config {

@@ -135,6 +135,9 @@ key_describe(const struct key *key, char *buffer, size_t size)
 			"up to %u different addresses or networks like 10.0.0.5,2001:db8::/64",
 			IP_LIST_MAX);
 		break;
+	case VALUE_NAMES:
+		snprintf(buffer, size, "up to %u different names like vm1,vm2", NAME_LIST_MAX);
+		break;
 	case VALUE_TEXT:
 		snprintf(buffer, size, "a file, or - for standard input");
 		break;
@@ -178,6 +181,8 @@ type_name(enum value_type type)
 		return "macs";
 	case VALUE_IPS:
 		return "ips";
+	case VALUE_NAMES:
+		return "names";
 	}
 	return "string";
 }

@@ -48,6 +48,9 @@ field_store(const struct key *key, void *obj, const struct value *value)
 	case VALUE_IPS:
 		*(struct ip_list *)field = value->ips;
 		break;
+	case VALUE_NAMES:
+		*(struct name_list *)field = value->names;
+		break;
 	case VALUE_LIST:
 	case VALUE_TEXT:
 		break;
@@ -93,6 +96,9 @@ field_load(const struct key *key, const void *obj, struct value *value)
 		break;
 	case VALUE_IPS:
 		value->ips = *(const struct ip_list *)field;
+		break;
+	case VALUE_NAMES:
+		value->names = *(const struct name_list *)field;
 		break;
 	case VALUE_LIST:
 	case VALUE_TEXT:
@@ -146,6 +152,8 @@ value_equal(const struct key *key, const struct value *a, const struct value *b)
 		return memcmp(&a->macs, &b->macs, sizeof(a->macs)) == 0;
 	case VALUE_IPS:
 		return memcmp(&a->ips, &b->ips, sizeof(a->ips)) == 0;
+	case VALUE_NAMES:
+		return memcmp(&a->names, &b->names, sizeof(a->names)) == 0;
 	default:
 		return value_is_text(key->type) ? strcmp(a->text, b->text) == 0
 						: a->number == b->number;

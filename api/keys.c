@@ -16,6 +16,7 @@
 #define PORT(...) KEY(port_config, __VA_ARGS__)
 #define FDB(...) KEY(fdb_config, __VA_ARGS__)
 #define FILTER(...) KEY(filter_config, __VA_ARGS__)
+#define MIRROR(...) KEY(mirror_config, __VA_ARGS__)
 
 #define VM(...) KEY(vm_settings, __VA_ARGS__)
 #define NET(...) KEY(net_settings, __VA_ARGS__)
@@ -211,6 +212,23 @@ static const struct key filter_keys[] = {
 		"and the destination address is in this set"),
 };
 
+static const struct key mirror_keys[] = {
+	MIRROR(name, VALUE_NAME, KEY_REQUIRED | KEY_IDENTITY, 0, 0, NULL, NULL, NULL, NULL,
+		"what the mirror is called"),
+	MIRROR(bridge, VALUE_NAME, KEY_REQUIRED | KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
+		"the bridge whose frames are copied"),
+	MIRROR(to, VALUE_NAME, KEY_REQUIRED | KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
+		"the port that gets the copies, and without vlan nothing else"),
+	MIRROR(from, VALUE_NAMES, KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
+		"ports of the bridge whose frames are copied; not given: all"),
+	MIRROR(direction, VALUE_ENUM, KEY_SET, 0, 0, "in out both", "both", NULL, NULL,
+		"in: frames received from these ports; out: frames sent to them"),
+	MIRROR(vlans, VALUE_VLANS, KEY_SET, 0, 0, NULL, NULL, NULL, NULL,
+		"VLANs whose frames are copied; not given: all"),
+	MIRROR(vlan, VALUE_INT, KEY_SET, 1, 4094, NULL, NULL, NULL, NULL,
+		"the copies' VLAN, in place of their own (RSPAN); the port then carries other frames, too"),
+};
+
 static const struct key fdb_keys[] = {
 	FDB(bridge, VALUE_NAME, KEY_REQUIRED | KEY_IDENTITY, 0, 0, NULL, NULL, NULL, NULL,
 		"the bridge whose table it is"),
@@ -310,6 +328,14 @@ const struct noun noun_filter = {
 	sizeof(struct filter_config),
 };
 
+const struct noun noun_mirror = {
+	"mirror",
+	"copies of frames for a port where somebody watches",
+	mirror_keys,
+	COUNT(mirror_keys),
+	sizeof(struct mirror_config),
+};
+
 const struct noun noun_vm = {
 	"vm",
 	"a virtual machine that is run by patchbay itself",
@@ -334,8 +360,8 @@ const struct noun noun_disk = {
 	sizeof(struct disk_settings),
 };
 
-const struct noun *const nouns[] = {
-	&noun_bridge, &noun_port, &noun_fdb, &noun_filter, &noun_vm, &noun_net, &noun_disk};
+const struct noun *const nouns[] = {&noun_bridge, &noun_port, &noun_fdb, &noun_filter, &noun_mirror,
+	&noun_vm, &noun_net, &noun_disk};
 const unsigned noun_count = COUNT(nouns);
 
 const char *const port_type_names[] = {

@@ -43,7 +43,8 @@ enum value_type {
 	VALUE_SCALED, /* min..max, with k, M, G or T behind it: uint64_t; JSON: string or number */
 	VALUE_MACS,   /* addresses as above with commas: struct mac_list; JSON: string or list */
 	VALUE_IPS,    /* 10.0.0.5,2001:db8::/64: struct ip_list; JSON: string or list of strings */
-	VALUE_TEXT,   /* parameters only: any text; the command line takes the name of the file that
+	VALUE_NAMES, /* vm1,vm2: names as above: struct name_list; JSON: string or list of strings */
+	VALUE_TEXT,  /* parameters only: any text; the command line takes the name of the file that
 			 holds it, or "-" */
 };
 
@@ -75,7 +76,7 @@ struct noun {
 	size_t size; /* of the structure that the keys fill */
 };
 
-extern const struct noun noun_bridge, noun_port, noun_fdb, noun_filter;
+extern const struct noun noun_bridge, noun_port, noun_fdb, noun_filter, noun_mirror;
 extern const struct noun noun_vm, noun_net, noun_disk;
 extern const struct noun *const nouns[]; /* all of these */
 extern const unsigned noun_count;

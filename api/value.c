@@ -217,6 +217,56 @@ read_ips(const json_t *json, struct ip_list *ips)
 	return 0;
 }
 
+static int
+add_name(struct name_list *names, const char *name, size_t length)
+{
+	char *to = names->names[names->count];
+
+	if (names->count == NAME_LIST_MAX || length >= sizeof(names->names[0]))
+		return -ERANGE;
+	memcpy(to, name, length);
+	if (!name_is_valid(to, sizeof(names->names[0])))
+		return -EINVAL;
+	for (unsigned i = 0; i < names->count; i++)
+		if (strcmp(names->names[i], to) == 0)
+			return -EINVAL;
+	names->count++;
+	return 0;
+}
+
+static int
+read_names(const json_t *json, struct name_list *names)
+{
+	const json_t *element;
+	const char *text;
+	size_t i;
+	int r = 0;
+
+	memset(names, 0, sizeof(*names));
+	if (json_is_string(json)) {
+		for (text = json_string_value(json); r == 0; text++) {
+			size_t n = strcspn(text, ",");
+
+			r = add_name(names, text, n);
+			text += n;
+			if (!*text)
+				break;
+		}
+		return r;
+	}
+	if (!json_is_array(json) || json_array_size(json) == 0)
+		return -EINVAL;
+	json_array_foreach (json, i, element) {
+		if (!json_is_string(element))
+			return -EINVAL;
+		text = json_string_value(element);
+		r = add_name(names, text, strlen(text));
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 int
 value_read(const struct key *key, const json_t *json, struct value *value)
 {
@@ -246,6 +296,8 @@ value_read(const struct key *key, const json_t *json, struct value *value)
 		return read_macs(json, &value->macs);
 	case VALUE_IPS:
 		return read_ips(json, &value->ips);
+	case VALUE_NAMES:
+		return read_names(json, &value->names);
 	case VALUE_LIST:
 		break;
 	}
@@ -296,6 +348,18 @@ print_ips(const struct ip_list *ips)
 	return json_string(text);
 }
 
+static json_t *
+print_names(const struct name_list *names)
+{
+	char text[NAME_LIST_MAX * CONFIG_NAME_SIZE] = "";
+	size_t used = 0;
+
+	for (unsigned i = 0; i < names->count; i++)
+		used += (size_t)snprintf(
+			text + used, sizeof(text) - used, "%s%s", i ? "," : "", names->names[i]);
+	return json_string(text);
+}
+
 json_t *
 value_print(const struct key *key, const struct value *value)
 {
@@ -331,6 +395,8 @@ value_print(const struct key *key, const struct value *value)
 		return print_macs(&value->macs);
 	case VALUE_IPS:
 		return print_ips(&value->ips);
+	case VALUE_NAMES:
+		return print_names(&value->names);
 	case VALUE_LIST:
 		break;
 	}

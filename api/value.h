@@ -16,6 +16,7 @@ struct value {
 	struct vlan_set vlans;
 	struct mac_list macs;
 	struct ip_list ips;
+	struct name_list names;
 };
 
 /* Checks JSON against the key.  -EINVAL, -ERANGE; *value is then undefined. */

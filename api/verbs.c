@@ -394,6 +394,16 @@ const struct verb verbs[] = {
 	{"set", "load", "replace a set by the addresses in a file, one per line", NULL, NULL, false,
 		set_load_params, NULL, 0, "set load badguys addresses.txt"},
 
+	{"mirror", "show", "show mirrors and how much they have copied", NULL, NULL, false,
+		mirror_show_params, mirror_columns,
+		VERB_READ_ONLY | VERB_DEFAULT | VERB_DETAIL | VERB_WATCH, "mirror show"},
+	{"mirror", "add", "copy frames to a port where somebody watches", &noun_mirror, "name", false,
+		NULL, NULL, 0, "mirror add m1 bridge=br0 from=vm1,vm2 direction=in to=mon1"},
+	{"mirror", "set", "change a mirror while it works; KEY= gives a key its default back",
+		&noun_mirror, "name", true, NULL, NULL, 0, "mirror set m1 vlans=10,20-30"},
+	{"mirror", "del", "delete a mirror; its port becomes an ordinary one again", &noun_mirror, "name",
+		false, NULL, NULL, VERB_IDENTITY, "mirror del m1"},
+
 	{"worker", "show", "show the threads that move packets", NULL, NULL, false, NULL,
 		worker_columns, VERB_READ_ONLY | VERB_DEFAULT | VERB_WATCH, "worker show"},
 	{"worker", "reset", "set the counters of workers to zero", NULL, NULL, false,

@@ -28,6 +28,21 @@ const struct column mdb_columns[] = {
 	END,
 };
 
+const struct column mirror_columns[] = {
+	{"MIRROR", "name", COLUMN_TEXT, "name"},
+	{"BRIDGE", "bridge", COLUMN_TEXT, "the bridge"},
+	{"FROM", "from", COLUMN_TEXT, "the ports whose frames are copied; empty = all"},
+	{"DIRECTION", "direction", COLUMN_TEXT, "received from them, sent to them, or both"},
+	{"VLANS", "vlans", COLUMN_TEXT, "the VLANs whose frames are copied; empty = all"},
+	{"TO", "to", COLUMN_TEXT, "the port that gets the copies"},
+	{"VLAN", "vlan", COLUMN_NUMBER, "the copies' VLAN, if they have one of their own"},
+	{"FRAMES", "frames", COLUMN_COUNTER, "copies made"},
+	{"BYTES", "bytes", COLUMN_BYTES, "their bytes"},
+	{"DROPPED", "dropped", COLUMN_COUNTER, "of them, those that were not delivered"},
+	{"MISSING", "missing", COLUMN_TEXT, "ports of it that there are not at the moment"},
+	END,
+};
+
 const struct column events_columns[] = {
 	{"TIME", "time", COLUMN_TEXT, "when it happened, UTC"},
 	{"LEVEL", "level", COLUMN_TEXT, "how bad it is: error, warning, info"},
@@ -61,6 +76,11 @@ const struct param fdb_flush_params[] = {
 
 const struct param mdb_show_params[] = {
 	{"bridge", VALUE_NAME, 0, 0, NULL, "of this bridge only", true, false},
+	END,
+};
+
+const struct param mirror_show_params[] = {
+	{"name", VALUE_NAME, 0, 0, NULL, "show this mirror only, in full", true, false},
 	END,
 };
 

@@ -12,6 +12,12 @@
  *	bridge, vlan, port, type "member"|"router", group (of a member), expires (s)
  * }]}
  *
+ * mirror.show {name?} -> {"time_ns", "rows": [{
+ *	name, bridge, to, from, direction, vlans, vlan	as configured, when given or default
+ *	frames, bytes, dropped	copies made since the mirror was added, those not delivered
+ *	missing		names of its ports that there are not at the moment, with commas; absent if none
+ * }]}		mirror.add, .set, .del: {}
+ *
  * events.show {since?, limit?, type?, port?, bridge?} -> {"rows": [{
  *	number		counts from 1 since the daemon's start
  *	time		UTC, "2026-01-31T23:59:59.123Z"
@@ -38,10 +44,12 @@
 
 extern const struct column fdb_columns[];
 extern const struct column mdb_columns[];
+extern const struct column mirror_columns[];
 extern const struct column events_columns[];
 extern const struct param fdb_show_params[];
 extern const struct param fdb_flush_params[];
 extern const struct param mdb_show_params[];
+extern const struct param mirror_show_params[];
 extern const struct param events_show_params[];
 
 #endif

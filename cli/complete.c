@@ -128,6 +128,20 @@ offer_names(const struct target *t, const struct verb *verb, const char *key)
 		offer_rows(t, method, strcmp(noun, "worker") == 0 ? "worker" : "name");
 }
 
+/* The last of the names of ports behind commas. */
+static void
+offer_ports(const struct target *t)
+{
+	const char *comma = strrchr(t->begin, ',');
+	struct target last = *t;
+
+	if (comma) {
+		last.lead_length += (size_t)(comma + 1 - t->begin);
+		last.begin = comma + 1;
+	}
+	offer_rows(&last, "port.show", "name");
+}
+
 static void offer_item(const struct target *t, const struct verb *verb, const struct noun *item);
 
 static void
@@ -141,7 +155,13 @@ offer_values(const struct target *t, const struct verb *verb, const struct key *
 		offer_choices(t, "yes no");
 		break;
 	case VALUE_NAME:
-		offer_names(t, verb, key->name);
+		if (strcmp(key->name, "to") == 0)
+			offer_ports(t);
+		else
+			offer_names(t, verb, key->name);
+		break;
+	case VALUE_NAMES:
+		offer_ports(t);
 		break;
 	case VALUE_PATH:
 	case VALUE_TEXT:

@@ -56,6 +56,12 @@ bridge_del(struct model *wanted, const json_t *params, struct err *err)
 			"bridge \"%s\" has %u port%s (%s%s): delete them with `patchbay port del`, or move "
 			"them with `patchbay port set %s bridge=...`",
 			name, ports, ports > 1 ? "s" : "", first, ports > 1 ? ", ..." : "", first);
+	for (unsigned i = 0; i < wanted->mirror_count; i++) {
+		if (strcmp(wanted->mirrors[i].bridge, name) == 0)
+			return err_set(err, -EBUSY,
+				"bridge \"%s\" has mirror \"%s\": delete it with `patchbay mirror del %s`",
+				name, wanted->mirrors[i].name, wanted->mirrors[i].name);
+	}
 	model_del_bridge(wanted, config);
 	return 0;
 }

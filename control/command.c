@@ -16,6 +16,7 @@ static const struct command *const tables[] = {
 	daemon_commands,
 	events_commands,
 	mdb_commands,
+	mirror_commands,
 };
 
 #define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))

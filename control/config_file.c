@@ -8,13 +8,13 @@
 #include "control/config_file.h"
 #include "lib/file.h"
 
-/* Those from FDB on are lists, the ones before it mappings of names. */
-enum { BRIDGES, PORTS, FDB, FILTERS, NOUN_SECTIONS, SETS = NOUN_SECTIONS, SECTION_COUNT };
+/* FDB and FILTERS are lists, the others mappings of names. */
+enum { BRIDGES, PORTS, FDB, FILTERS, MIRRORS, NOUN_SECTIONS, SETS = NOUN_SECTIONS, SECTION_COUNT };
 
 static const char *const section_names[SECTION_COUNT] = {
-	"bridges", "ports", "fdb", "filters", "sets"};
+	"bridges", "ports", "fdb", "filters", "mirrors", "sets"};
 static const struct noun *const section_nouns[NOUN_SECTIONS] = {
-	&noun_bridge, &noun_port, &noun_fdb, &noun_filter};
+	&noun_bridge, &noun_port, &noun_fdb, &noun_filter, &noun_mirror};
 
 /* Room for one object of any section. */
 union object {
@@ -22,6 +22,7 @@ union object {
 	struct port_config port;
 	struct fdb_config fdb;
 	struct filter_config filter;
+	struct mirror_config mirror;
 };
 
 /* An object's place in the document. */
@@ -91,6 +92,8 @@ append_object(
 		return model_add_port(&file->model, &object->port, err);
 	case FDB:
 		return model_add_fdb(&file->model, &object->fdb, err);
+	case MIRRORS:
+		return model_add_mirror(&file->model, &object->mirror, err);
 	default:
 		return filter_config_check(&object->filter, err) < 0
 			       ? err->code
@@ -212,7 +215,7 @@ read_root(struct config_file *file, struct err *err)
 	if (!json_is_object(root))
 		return err_set(err, -EINVAL,
 			"%s: a configuration is a mapping with the keys bridges, ports, fdb, "
-			"filters and sets",
+			"filters, mirrors and sets",
 			file->document.source);
 	json_object_foreach (root, key, content) {
 		unsigned section = 0;
@@ -230,7 +233,7 @@ read_root(struct config_file *file, struct err *err)
 			else
 				err_set(err, -EINVAL, "unknown key \"%.40s\": %s%s%s", key,
 					near ? "did you mean \""
-					     : "there are bridges, ports, fdb, filters and sets",
+					     : "there are bridges, ports, fdb, filters, mirrors and sets",
 					near ? near : "", near ? "\"?" : "");
 			return document_prefix(
 				&file->document, document_line(&file->document, root, key, 0), err);
@@ -282,8 +285,9 @@ fault_line(const struct config_file *file, const struct model_fault *fault)
 		line = fault->key ? document_line(d, object, fault->key, 0) : 0;
 		return line ? line : document_line(d, section, NULL, at);
 	}
-	name = s == BRIDGES ? file->model.bridges[fault->index].name
-			    : file->model.ports[fault->index].name;
+	name = s == BRIDGES   ? file->model.bridges[fault->index].name
+	       : s == MIRRORS ? file->model.mirrors[fault->index].name
+			      : file->model.ports[fault->index].name;
 	object = json_object_get(section, name);
 	line = fault->key ? document_line(d, object, fault->key, 0) : 0;
 	return line ? line : document_line(d, section, name, 0);
@@ -407,6 +411,10 @@ config_store(const struct model *model)
 		(model->filter_count && json_object_set_new(root, "filters",
 						store_list(&noun_filter, model->filters,
 							model->filter_count)) < 0) ||
+		(model->mirror_count &&
+			json_object_set_new(root, "mirrors",
+				store_named(&noun_mirror, (const char *)model->mirrors,
+					model->mirror_count)) < 0) ||
 		(model->set_count &&
 			json_object_set_new(root, "sets", config_store_sets(model)) < 0)) {
 		json_decref(root);

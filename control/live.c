@@ -6,6 +6,7 @@
 #include "control/bond.h"
 #include "control/live.h"
 #include "control/live_filter.h"
+#include "control/live_mirror.h"
 #include "control/loop_guard.h"
 #include "control/mtu_check.h"
 #include "control/port_types.h"
@@ -154,6 +155,7 @@ add_port(struct live *live, const struct port_config *config, struct err *err)
 	if (rc < 0)
 		return err_prefix(err, "port \"%s\"", config->name);
 	port_resolve(config, bridge_number(live, config->bridge), &settings);
+	live_mirrors_of(live, config->name, config->bridge, &settings.mirrors);
 	rc = live_filter_defaults(live, config, settings.filters, err);
 	if (rc == 0)
 		rc = datapath_port_add(port, &settings, err);
@@ -186,6 +188,7 @@ set_port(struct live *live, const struct port_config *config, struct err *err)
 	int rc;
 
 	port_resolve(config, bridge_number(live, config->bridge), &settings);
+	live_mirrors_of(live, config->name, config->bridge, &settings.mirrors);
 	rc = live_filter_defaults(live, config, settings.filters, err);
 	if (rc == 0) {
 		lease_apply(p, &settings);
@@ -251,6 +254,8 @@ live_perform(struct live *live, const struct step *step, struct err *err)
 		return live_filter_set(live, step->from, step->to, err);
 	case STEP_SET_SET:
 		return live_set_set(live, step->from, step->to, err);
+	case STEP_SET_MIRROR:
+		return live_mirror_set(live, step->from, step->to, err);
 	case STEP_ADD_FDB:
 		return add_fdb(live, step->to, err);
 	case STEP_DEL_FDB:
@@ -375,6 +380,7 @@ live_destroy(struct live *live)
 			datapath_bridge_del(live->bridges[i].bridge);
 	}
 	live_filters_clear(live);
+	live_mirrors_clear(live);
 	lease_stop(live);
 	datapath_on_broken(NULL);
 	loop_guard_start(NULL);

@@ -38,6 +38,7 @@ struct live_bridge {
 
 struct live_filter;
 struct live_set;
+struct live_mirror;
 
 struct live {
 	struct event_base *loop;
@@ -49,6 +50,7 @@ struct live {
 	/* By name, also of ports that are yet to be added (control/live_filter.h). */
 	LIST_HEAD(, live_filter) filters;
 	LIST_HEAD(, live_set) sets;
+	LIST_HEAD(, live_mirror) mirrors;
 };
 
 /* The datapath must have been started.  port_types: see struct live.  -ENOMEM. */

@@ -13,6 +13,7 @@ model_free(struct model *model)
 	free(model->fdb);
 	free(model->filters);
 	free(model->sets);
+	free(model->mirrors);
 	memset(model, 0, sizeof(*model));
 }
 
@@ -47,7 +48,9 @@ model_copy(struct model *to, const struct model *from)
 		copy_array(&to->fdb, from->fdb, from->fdb_count, sizeof(*to->fdb)) < 0 ||
 		copy_ended(&to->filters, from->filters, from->filter_count, sizeof(*to->filters)) <
 			0 ||
-		copy_ended(&to->sets, from->sets, from->set_count, sizeof(*to->sets)) < 0) {
+		copy_ended(&to->sets, from->sets, from->set_count, sizeof(*to->sets)) < 0 ||
+		copy_array(&to->mirrors, from->mirrors, from->mirror_count, sizeof(*to->mirrors)) <
+			0) {
 		model_free(to);
 		return -ENOMEM;
 	}
@@ -56,6 +59,7 @@ model_copy(struct model *to, const struct model *from)
 	to->fdb_count = from->fdb_count;
 	to->filter_count = from->filter_count;
 	to->set_count = from->set_count;
+	to->mirror_count = from->mirror_count;
 	return 0;
 }
 
@@ -90,6 +94,26 @@ model_fdb(const struct model *model, const char *bridge, const struct mac *mac, 
 			return f;
 	}
 	return NULL;
+}
+
+struct mirror_config *
+model_mirror(const struct model *model, const char *name)
+{
+	for (unsigned i = 0; i < model->mirror_count; i++) {
+		if (strcmp(model->mirrors[i].name, name) == 0)
+			return &model->mirrors[i];
+	}
+	return NULL;
+}
+
+bool
+name_list_has(const struct name_list *list, const char *name)
+{
+	for (unsigned i = 0; i < list->count; i++) {
+		if (strcmp(list->names[i], name) == 0)
+			return true;
+	}
+	return false;
 }
 
 static int
@@ -136,6 +160,23 @@ int
 model_add_fdb(struct model *model, const struct fdb_config *config, struct err *err)
 {
 	return add(&model->fdb, &model->fdb_count, MODEL_FDB_MAX, config, &noun_fdb, err);
+}
+
+int
+model_add_mirror(struct model *model, const struct mirror_config *config, struct err *err)
+{
+	return add(&model->mirrors, &model->mirror_count, CONFIG_MIRRORS_MAX, config, &noun_mirror,
+		err);
+}
+
+void
+model_del_mirror(struct model *model, const struct mirror_config *mirror)
+{
+	unsigned i = (unsigned)(mirror - model->mirrors);
+
+	model->mirror_count--;
+	memmove(&model->mirrors[i], &model->mirrors[i + 1],
+		(model->mirror_count - i) * sizeof(*model->mirrors));
 }
 
 void

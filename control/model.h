@@ -32,6 +32,8 @@ struct model {
 	/* In order of name and address, a row SET_ITSELF first; behind the last is an empty one. */
 	struct set_config *sets;
 	unsigned set_count;
+	struct mirror_config *mirrors;
+	unsigned mirror_count;
 };
 
 /* The object, and the key of it, that an error is about. */
@@ -52,10 +54,14 @@ struct port_config *model_port(const struct model *model, const char *name);
 struct fdb_config *model_fdb(
 	const struct model *model, const char *bridge, const struct mac *mac, uint32_t vlan);
 
+struct mirror_config *model_mirror(const struct model *model, const char *name);
+
 /* Append a copy.  -ENOSPC (limit), -ENOMEM; a name that exists is found by model_check(). */
 int model_add_bridge(struct model *model, const struct bridge_config *config, struct err *err);
 int model_add_port(struct model *model, const struct port_config *config, struct err *err);
 int model_add_fdb(struct model *model, const struct fdb_config *config, struct err *err);
+
+int model_add_mirror(struct model *model, const struct mirror_config *config, struct err *err);
 
 /* -EEXIST, -ENOSPC, -ENOMEM.  Its expression must be known to be good: filter_config_check(). */
 int model_add_filter(struct model *model, const struct filter_config *config, struct err *err);
@@ -98,6 +104,12 @@ char *set_address_format(const struct ip_prefix *address, char buffer[IP_TEXT_SI
 void model_del_bridge(struct model *model, const struct bridge_config *bridge);
 void model_del_port(struct model *model, const struct port_config *port);
 void model_del_fdb(struct model *model, const struct fdb_config *fdb);
+void model_del_mirror(struct model *model, const struct mirror_config *mirror);
+/* Is the name in the list? */
+bool name_list_has(const struct name_list *list, const char *name);
+
+/* May its mirrors?  *index and *key say which could not, and for what.  -EEXIST, -ENOENT, -EINVAL. */
+int mirrors_check(const struct model *model, unsigned *index, const char **key, struct err *err);
 
 /*
  * A port with an owner is that one's, not the configuration file's.  The first copies a model without

@@ -496,5 +496,13 @@ model_check(const struct model *model, struct model_fault *fault, struct err *er
 		rc = check_fdb(&check);
 	if (rc == 0)
 		rc = check_filters(&check);
+	if (rc == 0) {
+		unsigned index;
+		const char *key;
+
+		rc = mirrors_check(model, &index, &key, check.err);
+		if (rc < 0)
+			fault_at(&check, &noun_mirror, index, key);
+	}
 	return rc;
 }

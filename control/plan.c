@@ -311,13 +311,30 @@ plan_sets(struct planner *planner, const struct model *from, const struct model 
 	}
 }
 
+/* ---- mirrors: by the names of their ports, whether these are there or not ---- */
+
+static void
+plan_mirrors(struct planner *planner, const struct model *from, const struct model *to, bool remove)
+{
+	const struct model *all = remove ? from : to;
+
+	for (unsigned i = 0; i < all->mirror_count; i++) {
+		const struct mirror_config *old = model_mirror(from, all->mirrors[i].name);
+		const struct mirror_config *wanted = model_mirror(to, all->mirrors[i].name);
+
+		if (remove ? wanted != NULL : old && memcmp(old, wanted, sizeof(*old)) == 0)
+			continue;
+		emit(planner, STEP_SET_MIRROR, old, wanted);
+	}
+}
+
 int
 plan_make(struct plan *plan, const struct model *from, const struct model *to)
 {
 	struct planner planner = {.plan = plan};
 	size_t most = from->bridge_count + from->port_count + from->fdb_count + to->bridge_count +
 		      to->port_count + to->fdb_count + from->filter_count + to->filter_count +
-		      from->set_count + to->set_count;
+		      from->set_count + to->set_count + from->mirror_count + to->mirror_count;
 	int rc = planner_init(&planner, from, to);
 
 	plan->count = 0;
@@ -329,6 +346,9 @@ plan_make(struct plan *plan, const struct model *from, const struct model *to)
 		plan_sets(&planner, from, to, false);
 		plan_filters(&planner, from, to, false);
 		plan_additions(&planner, BRIDGES, STEP_ADD_BRIDGE);
+		/* Or is an ordinary port for a moment that is to be a mirror's. */
+		plan_mirrors(&planner, from, to, true);
+		plan_mirrors(&planner, from, to, false);
 		plan_port_deletions(&planner, true);
 		plan_additions(&planner, PORTS, STEP_ADD_PORT);
 		plan_changes(&planner, PORTS, STEP_SET_PORT);

@@ -21,6 +21,7 @@ enum step_kind {
 	STEP_DEL_PORT,
 	STEP_SET_FILTERS, /* of one port, from the first rule of it on (model_group_filters()) */
 	STEP_SET_SET,     /* one set, from its first row on (model_group_set()) */
+	STEP_SET_MIRROR,  /* made without `from`, ended without `to` */
 	STEP_ADD_FDB,
 	STEP_DEL_FDB,
 	STEP_KIND_COUNT

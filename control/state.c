@@ -76,6 +76,19 @@ lost_rows(struct model *truth, const struct step *inverse)
 		model_add_set(truth, set->name, NULL, 0, NULL);
 }
 
+/* One that stays as the failed change made it. */
+static void
+lost_mirror(struct model *truth, const struct step *inverse)
+{
+	const struct mirror_config *made = inverse->from, *old = inverse->to;
+	struct mirror_config *m = model_mirror(truth, made ? made->name : old->name);
+
+	if (m)
+		model_del_mirror(truth, m);
+	if (made)
+		model_add_mirror(truth, made, NULL);
+}
+
 static void
 lost(void *arg, const struct step *inverse, const struct err *why)
 {
@@ -87,6 +100,8 @@ lost(void *arg, const struct step *inverse, const struct err *why)
 	log_error("taking back a failed change, cannot %s: %s", text, why->text);
 	if (inverse->kind == STEP_SET_FILTERS || inverse->kind == STEP_SET_SET) {
 		lost_rows(truth, inverse);
+	} else if (inverse->kind == STEP_SET_MIRROR) {
+		lost_mirror(truth, inverse);
 	} else if (step_noun(inverse) == &noun_port) {
 		lost_port(truth, inverse);
 	} else if (step_noun(inverse) == &noun_bridge) {
@@ -210,6 +225,13 @@ put_bridge(struct model *next, const struct model *wanted, const void *object, s
 	return model_add_bridge(next, object, err);
 }
 
+static int
+put_mirror(struct model *next, const struct model *wanted, const void *object, struct err *err)
+{
+	(void)wanted;
+	return model_add_mirror(next, object, err);
+}
+
 /* A port comes with its rules or not at all. */
 static int
 put_port(struct model *next, const struct model *wanted, const void *object, struct err *err)
@@ -289,6 +311,13 @@ state_add_each(struct state *state, const struct model *wanted)
 
 		if (!model_bridge(running, b->name) && add_one(state, wanted, put_bridge, b, &err))
 			log_error("bridge %s is lost: %s", b->name, err.text);
+	}
+	/* In front of the ports: one of a mirror's is no ordinary port for a moment. */
+	for (unsigned i = 0; i < wanted->mirror_count; i++) {
+		const struct mirror_config *m = &wanted->mirrors[i];
+
+		if (!model_mirror(running, m->name) && add_one(state, wanted, put_mirror, m, &err))
+			log_error("mirror %s is lost: %s", m->name, err.text);
 	}
 	for (unsigned i = 0; i < wanted->port_count; i++) {
 		const struct port_config *p = &wanted->ports[i];

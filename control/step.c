@@ -19,6 +19,7 @@ static const struct {
 	[STEP_DEL_PORT] = {&noun_port, "del", STEP_ADD_PORT},
 	[STEP_SET_FILTERS] = {&noun_filter, "set", STEP_SET_FILTERS},
 	[STEP_SET_SET] = {&noun_filter, "set", STEP_SET_SET},
+	[STEP_SET_MIRROR] = {&noun_mirror, "set", STEP_SET_MIRROR},
 	[STEP_ADD_FDB] = {&noun_fdb, "add", STEP_DEL_FDB},
 	[STEP_DEL_FDB] = {&noun_fdb, "del", STEP_ADD_FDB},
 };
@@ -126,7 +127,12 @@ step_text(const struct step *step, char *text, size_t size)
 			f->bridge, mac_format(&f->mac, mac), f->vlan, f->port);
 		return;
 	}
-	snprintf(text, size, "%s %s %s", kinds[step->kind].verb, noun->name, (const char *)object);
+	snprintf(text, size, "%s %s %s",
+		step->kind != STEP_SET_MIRROR ? kinds[step->kind].verb
+		: !step->from                 ? "add"
+		: !step->to                   ? "del"
+					      : "set",
+		noun->name, (const char *)object);
 	if (step->from && step->to)
 		append_changes(text, size, step);
 }

@@ -22,9 +22,9 @@ checks_in(struct worker *w, const struct snapshot_port *in, uint64_t frames)
 }
 
 uint64_t
-checks_out(struct worker *w, const struct snapshot_port *out, uint64_t frames)
+checks_out(struct worker *w, const struct snapshot_port *out, uint32_t checks, uint64_t frames)
 {
-	for (uint32_t bits = out->out_checks; bits && frames; bits &= bits - 1)
+	for (uint32_t bits = checks; bits && frames; bits &= bits - 1)
 		frames = out_table[__builtin_ctz(bits)](w, out, frames);
 	return frames;
 }

@@ -30,13 +30,15 @@
 	X(GUARD, guard_in)   \
 	X(FILTER, filter_in) \
 	X(POLICE, police_in) \
-	X(SNOOP, snoop_in)
+	X(SNOOP, snoop_in)   \
+	X(MIRROR, mirror_in)
 
 #define CHECK_OUT_LIST(X)       \
 	X(ISOLATE, isolate_out) \
 	X(FILTER, filter_out)   \
 	X(LEASE, lease_out)     \
-	X(POLICE, police_out)
+	X(POLICE, police_out)   \
+	X(MIRROR, mirror_out)
 
 /* worker: which of `frames` go on; the port is the one whose bit is set. */
 typedef uint64_t check_run(
@@ -67,14 +69,18 @@ enum {
 #undef X
 };
 
+/* The checks that copies of a mirror are put through. */
+#define CHECK_OUT_OF_COPIES (CHECK_OUT_FILTER | CHECK_OUT_POLICE)
+
 #define X(name, run) check_run run;
 CHECK_IN_LIST(X)
 CHECK_OUT_LIST(X)
 #undef X
 
-/* worker: runs the port's checks on frames of w->burst; returns those that go on. */
+/* worker: runs checks of the port on frames of w->burst; returns those that go on. */
 uint64_t checks_in(struct worker *w, const struct snapshot_port *in, uint64_t frames);
-uint64_t checks_out(struct worker *w, const struct snapshot_port *out, uint64_t frames);
+uint64_t checks_out(
+	struct worker *w, const struct snapshot_port *out, uint32_t checks, uint64_t frames);
 
 /* worker: counts frames that end here. */
 static inline void

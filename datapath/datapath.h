@@ -112,6 +112,13 @@ struct ip_lock {
 	struct ip_prefix prefixes[LOCK_ADDRESSES_MAX];
 };
 
+/* What mirrors (datapath_mirror_set()) have to do with a port: a bit for each. */
+struct port_mirrors {
+	uint64_t in, out; /* those that want what it receives, what it is sent */
+	uint64_t to;      /* those whose copies it gets */
+	bool reserved;    /* it gets nothing else, and what it brings is dropped */
+};
+
 struct port_settings {
 	int bridge; /* -1 = none: everything received is dropped as DETACHED */
 	enum vlan_mode vlan_mode;
@@ -138,6 +145,7 @@ struct port_settings {
 	bool isolated;             /* exchanges frames with ports that are not isolated only */
 	uint64_t
 		shape_bytes; /* of frames may wait for out_rate, per queue; 0 = none, they are dropped */
+	struct port_mirrors mirrors;
 	struct port_rate in_rate, out_rate; /* what may be received from it and sent to it */
 	/* By enum filter_direction, NULL = none; borrowed, must outlive the settings. */
 	const struct filter *filters[FILTER_DIRECTIONS];
@@ -188,6 +196,31 @@ int datapath_send(struct port *port, unsigned vlan, const uint8_t *bytes, unsign
 void datapath_port_counters(const struct port *port, struct port_counters *sum);
 /* What the port had counted before this process. */
 void datapath_port_restore(struct port *port, const struct port_counters *counters);
+
+/* ---- mirrors: small integers, 0..MIRROR_MAX-1 ---- */
+
+#define MIRROR_MAX 64
+
+struct mirror_settings {
+	unsigned bridge;
+	struct vlan_set vlans; /* frames of these are wanted; empty = of all */
+	/* >= 0: of the copies, which share the port with other frames; -1: each copy has its own */
+	int vlan;
+};
+
+struct mirror_counters {
+	uint64_t frames, bytes; /* copies made */
+	uint64_t dropped;       /* of them, those that were not delivered */
+} __attribute__((aligned(64)));
+
+/*
+ * Makes, changes or (NULL) ends a mirror; `ports` says of each port, by its index, what mirrors have
+ * to do with it from then on.  -ENOMEM: nothing was changed; -ETIMEDOUT.
+ */
+int datapath_mirror_set(unsigned mirror, const struct mirror_settings *settings,
+	const struct port_mirrors ports[PORT_MAX], struct err *err);
+/* Sum over the workers, since the mirror was made. */
+void datapath_mirror_counters(unsigned mirror, struct mirror_counters *sum);
 
 /* ---- queues on workers ---- */
 

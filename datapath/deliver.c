@@ -4,6 +4,7 @@
 #include "datapath/classify.h"
 #include "datapath/deliver.h"
 #include "datapath/handoff.h"
+#include "datapath/mirror.h"
 #include "datapath/shape.h"
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
@@ -140,9 +141,10 @@ send_completed(struct worker *w, const struct snapshot_port *out, const struct f
 	}
 }
 
-/* Leaves of a list the frames that the port's checks let pass. */
+/* Leaves of a list the frames that these checks of the port let pass. */
 static void
-deliver_checked(struct worker *w, const struct snapshot_port *out, struct frame_list *list)
+deliver_checked(
+	struct worker *w, const struct snapshot_port *out, uint32_t checks, struct frame_list *list)
 {
 	uint64_t frames, meant = 0;
 
@@ -154,7 +156,7 @@ deliver_checked(struct worker *w, const struct snapshot_port *out, struct frame_
 	if (!list->plain || w->shared)
 		for (unsigned k = 0; k < list->count; k++)
 			classify_form(out, &w->burst.frames[list->index[k]]);
-	frames = checks_out(w, out, meant);
+	frames = checks_out(w, out, checks, meant);
 	if (LIKELY(frames == meant))
 		return;
 	list->count = 0;
@@ -182,8 +184,9 @@ is_ready(const struct worker *w, const struct snapshot_port *out, const struct f
 }
 
 /* Second pass, for one destination. */
-static void
-deliver_list(struct worker *w, const struct snapshot_port *out, struct frame_list *list)
+static inline void
+deliver_list(
+	struct worker *w, const struct snapshot_port *out, uint32_t checks, struct frame_list *list)
 {
 	struct port *port = out->port;
 	struct port_counters *counters = &port->counters[w->id];
@@ -197,8 +200,8 @@ deliver_list(struct worker *w, const struct snapshot_port *out, struct frame_lis
 		counters->drops[DROP_PORT_DOWN] += list->count;
 		return;
 	}
-	if (UNLIKELY(out->out_checks) && w->source)
-		deliver_checked(w, out, list);
+	if (UNLIKELY(checks) && w->source)
+		deliver_checked(w, out, checks, list);
 	if (LIKELY(is_ready(w, out, list, accepts))) {
 		send_frames(w, out, frames, list->index, list->count, queues, counters);
 		return;
@@ -229,16 +232,25 @@ deliver_list(struct worker *w, const struct snapshot_port *out, struct frame_lis
 }
 
 void
+deliver_copies(struct worker *w, const struct snapshot_port *out, struct frame_list *list)
+{
+	deliver_list(w, out, out->out_checks & CHECK_OUT_OF_COPIES, list);
+}
+
+void
 deliver_burst(struct worker *w)
 {
 	for (unsigned l = 0; l < w->list_count; l++) {
+		const struct snapshot_port *out = &w->now->ports[w->list_ports[l]];
 		struct frame_list *list = &w->lists[w->list_ports[l]];
 
-		deliver_list(w, &w->now->ports[w->list_ports[l]], list);
+		deliver_list(w, out, out->out_checks, list);
 		list->count = 0;
 		list->settled = 0;
 	}
 	w->list_count = 0;
+	if (UNLIKELY(w->mirrors))
+		mirror_deliver(w);
 	w->shared = false;
 	w->pulled = 0;
 }

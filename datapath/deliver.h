@@ -13,6 +13,12 @@
 void deliver_burst(struct worker *w);
 
 /*
+ * worker: sends a list of copies that a mirror has made, of which w->list_ports[0] is the port; of
+ * the port's checks, those that limit it are done.
+ */
+void deliver_copies(struct worker *w, const struct snapshot_port *out, struct frame_list *list);
+
+/*
  * worker: sends frames, ready in form, through one queue of a port.  `handed`: they come from the
  * hand-off ring.
  */

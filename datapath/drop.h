@@ -35,6 +35,7 @@
 	X(NO_MEMBER, IN, "no other port of the bridge carries this VLAN")                       \
 	X(DETACHED, IN, "the port belongs to no bridge")                                        \
 	X(BLOCKED, IN, "the port is blocked for a while because of a loop")                     \
+	X(MIRROR_PORT, IN, "the port is a mirror's: what it brings goes nowhere")               \
 	X(PROBE, IN, "a probe frame of the loop guard that came back")                          \
 	X(SLOW_PROTOCOL, IN, "a LACPDU or marker from a bond's partner, for patchbay itself")   \
 	X(BOND_STANDBY, IN, "the member of a bond takes no part in it at the moment")           \

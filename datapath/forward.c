@@ -18,6 +18,7 @@
 #include "datapath/gro.h"
 #include "datapath/handoff.h"
 #include "datapath/mbuf.h"
+#include "datapath/mirror.h"
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -51,7 +52,7 @@ forward_decide(struct worker *w, const struct snapshot_port *in, struct port_cou
 	if (LIKELY(in->bridge != NULL))
 		decide_burst(w, in, counters);
 	else
-		counters->drops[in->blocked ? DROP_BLOCKED : DROP_DETACHED] += burst->count;
+		counters->drops[in->closed] += burst->count;
 }
 
 unsigned
@@ -116,6 +117,7 @@ forward_abort(struct worker *w, const void *address)
 	w->shared = false;
 	w->pulled = 0;
 	handoff_abort(w);
+	mirror_abandon(w);
 	mbuf_abandon();
 	if (in_failed)
 		in->ops->fail(in);

@@ -2,6 +2,17 @@
 #include "datapath/deliver.h"
 #include "datapath/handoff.h"
 #include "datapath/mbuf.h"
+#include "datapath/mirror.h"
+
+/* Copies of mirrors leave half of the ring, and all other buffers, to frames that somebody waits for. */
+static unsigned
+copies_admitted(const struct rte_ring *ring, unsigned count)
+{
+	unsigned room = rte_ring_free_count(ring);
+
+	room = room > WORKER_HANDOFF / 2 ? room - WORKER_HANDOFF / 2 : 0;
+	return count < room ? count : room;
+}
 
 void
 handoff_send(struct worker *w, const struct snapshot_port *out, unsigned queue, unsigned owner,
@@ -11,6 +22,13 @@ handoff_send(struct worker *w, const struct snapshot_port *out, unsigned queue, 
 	struct rte_mempool *pool = atomic_load_explicit(&w->pool, memory_order_acquire);
 	struct worker *peer = w->peers[owner];
 
+	if (__builtin_expect(w->copying, 0)) {
+		unsigned admitted = copies_admitted(peer->handoff, count);
+
+		pool = w->now->copies;
+		counters->drops[DROP_HANDOFF_FULL] += count - admitted;
+		count = admitted;
+	}
 	for (unsigned k = 0; k < count; k++) {
 		const struct frame *f = &frames[list[k]];
 		struct rte_mbuf *m = pool ? mbuf_from_frame(pool, f) : NULL;
@@ -23,6 +41,7 @@ handoff_send(struct worker *w, const struct snapshot_port *out, unsigned queue, 
 		note = mbuf_note(m);
 		note->port = out->port->index;
 		note->queue = (uint16_t)queue;
+		note->mirror = (uint16_t)w->copying;
 		note->generation = out->generation;
 		if (rte_ring_enqueue(peer->handoff, m)) {
 			counters->drops[DROP_HANDOFF_FULL]++;
@@ -52,9 +71,15 @@ send_handed(struct worker *w, const struct mbuf_note *note)
 	const struct snapshot_port *out = destination(w, note);
 
 	if (out) {
+		struct port_counters *counters = &out->port->counters[w->id];
+
 		w->busy_out = out->port;
+		if (__builtin_expect(note->mirror, 0))
+			mirror_begin(w, note->mirror, counters);
 		deliver_queue(w, out, note->queue, w->burst.frames, deliver_all, w->burst.count,
-			&out->port->counters[w->id], true);
+			counters, true);
+		if (__builtin_expect(note->mirror, 0))
+			mirror_end(w);
 	}
 	w->handed_from += w->burst.count;
 }
@@ -88,7 +113,7 @@ receive_burst(struct worker *w)
 	for (unsigned k = 0; k < n; k++) {
 		const struct mbuf_note *note = mbuf_note(mbufs[k]), *run = mbuf_note(mbufs[first]);
 		bool same = note->port == run->port && note->queue == run->queue &&
-			    note->generation == run->generation;
+			    note->generation == run->generation && note->mirror == run->mirror;
 
 		if (same && mbuf_to_burst(mbufs[k], burst))
 			continue;

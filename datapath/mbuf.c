@@ -9,6 +9,7 @@
 #include "datapath/mbuf.h"
 
 #define POOL_MBUFS       4095 /* about 10 MiB */
+#define POOL_COPIES      2047
 #define POOL_CACHE       128
 /* Descriptors of both rings of a queue pair, and those of frames on their way. */
 #define CARD_QUEUE_MBUFS 2048
@@ -51,6 +52,16 @@ mbuf_pool_waiting(unsigned count, struct err *err)
 
 	if (!pool)
 		pool = create("waiting", count, err);
+	return pool;
+}
+
+struct rte_mempool *
+mbuf_pool_copies(struct err *err)
+{
+	static struct rte_mempool *pool;
+
+	if (!pool)
+		pool = create("copies", POOL_COPIES, err);
 	return pool;
 }
 

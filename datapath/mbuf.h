@@ -22,6 +22,7 @@ struct mbuf_note {
 	struct frame frame; /* data and segs are meaningless here */
 	uint16_t port;      /* destination */
 	uint16_t queue;
+	uint16_t mirror;     /* whose copy it is, its number + 1; 0 = it is no copy */
 	uint32_t generation; /* of the destination, see snapshot_port */
 };
 
@@ -30,6 +31,9 @@ struct rte_mempool *mbuf_pool(struct err *err);
 
 /* The one of frames that wait (datapath/shape.h), of that size at the first call.  As above. */
 struct rte_mempool *mbuf_pool_waiting(unsigned count, struct err *err);
+
+/* The one of copies that mirrors hand to another worker.  As above. */
+struct rte_mempool *mbuf_pool_copies(struct err *err);
 
 /* A pool for the rings of one card with so many queue pairs; freed by its owner.  As above. */
 struct rte_mempool *mbuf_pool_create(unsigned id, unsigned queues, struct err *err);

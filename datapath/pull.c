@@ -65,14 +65,17 @@ pull_rest(struct pull *area, struct burst *burst, struct frame *f, uint32_t *use
 {
 	uint32_t len = f->len - f->head_len;
 	uint8_t *to = area->rest + *used;
+	struct frame_seg *seg;
 	unsigned segs;
 	uint32_t part;
 
-	if (!f->seg_count || len > sizeof(area->rest) - *used || burst->segs_used == FRAME_SEGS)
+	if (!f->seg_count || len > sizeof(area->rest) - *used ||
+		(f->segs[0].addr >= area->rest && f->segs[0].addr < area->rest + *used))
 		return;
 	take(f, to, len, &segs, &part);
-	f->segs = &burst->segs[burst->segs_used];
-	burst->segs[burst->segs_used++] = (struct frame_seg){.addr = to, .len = len};
+	/* The first of its own segments has room for the one that is left. */
+	seg = &burst->segs[f->segs - burst->segs];
+	*seg = (struct frame_seg){.addr = to, .len = len};
 	f->seg_count = 1;
 	*used += len;
 }

@@ -35,8 +35,8 @@ const uint8_t *pull(struct pull *area, struct burst *burst, struct frame *f, uns
 /*
  * Makes all of a frame private that lies behind its head: for a frame that is copied so often that
  * one more copy, which stays in the cache, is cheaper than to fetch the sender's memory each time.
- * *used: bytes of the area that frames of this burst have taken, at first 0.  A frame for which
- * there is no room stays as it is.
+ * *used: bytes of the area that frames of this burst have taken, at first 0.  A frame that
+ * is private stays as it is, and so does one for which there is no room: there is for any burst.
  */
 void pull_rest(struct pull *area, struct burst *burst, struct frame *f, uint32_t *used);
 

@@ -4,6 +4,7 @@
 
 #include "datapath/deliver.h"
 #include "datapath/mbuf.h"
+#include "datapath/mirror.h"
 #include "datapath/police.h"
 #include "datapath/shape.h"
 
@@ -54,7 +55,8 @@ shaper_destroy(struct shaper *s)
 
 /* A copy of the frame at the end of the queue; DROP_COUNT, or why not. */
 static enum drop
-enqueue(const struct shaper *s, struct shape_queue *q, const struct frame *f, uint64_t most)
+enqueue(const struct shaper *s, struct shape_queue *q, const struct frame *f, uint64_t most,
+	uint16_t mirror)
 {
 	struct rte_mbuf *m;
 
@@ -66,6 +68,7 @@ enqueue(const struct shaper *s, struct shape_queue *q, const struct frame *f, ui
 	m = mbuf_from_frame(s->pool, f);
 	if (!m)
 		return DROP_NO_MBUF;
+	mbuf_note(m)->mirror = mirror;
 	q->bytes += f->len;
 	q->mbuf_count += m->nb_segs;
 	*slot(q, q->tail++) = m;
@@ -90,7 +93,8 @@ shape_frames(struct worker *w, const struct snapshot_port *out, unsigned queue,
 			police_take(&out->out_rate, w->tsc, police_cost(&frames[list[now]])))
 			now++;
 	for (unsigned k = now; k < count; k++) {
-		enum drop drop = enqueue(out->shaper, q, &frames[list[k]], most);
+		enum drop drop =
+			enqueue(out->shaper, q, &frames[list[k]], most, (uint16_t)w->copying);
 
 		if (drop != DROP_COUNT)
 			counters->drops[drop]++;
@@ -132,6 +136,15 @@ fill_burst(struct worker *w, const struct snapshot_port *out, const struct shape
 	}
 }
 
+/* What waits for a port that a mirror has for itself are that mirror's copies. */
+static void
+begin_copies(struct worker *w, const struct snapshot_port *out, const struct shape_queue *q,
+	const struct port_counters *counters)
+{
+	if (out->closed == DROP_MIRROR_PORT && q->head != q->tail)
+		mirror_begin(w, mbuf_note(*slot(q, q->head))->mirror, counters);
+}
+
 /*
  * The frames stay in the queue until they are sent: when the receiver's memory fails under it
  * (lib/fault.h), nothing is lost track of.
@@ -144,7 +157,9 @@ serve(struct worker *w, const struct snapshot_port *out, unsigned queue)
 	struct port *port = out->port;
 
 	if (queue >= atomic_load_explicit(&port->tx_queues, memory_order_relaxed)) {
+		begin_copies(w, out, q, counters);
 		counters->drops[DROP_PORT_DOWN] += q->tail - q->head;
+		mirror_end(w);
 		drop_first(q, q->tail - q->head);
 		return 0;
 	}
@@ -152,7 +167,9 @@ serve(struct worker *w, const struct snapshot_port *out, unsigned queue)
 	if (!w->burst.count)
 		return 0;
 	w->busy_out = port;
+	begin_copies(w, out, q, counters);
 	port->ops->tx(port, queue, w->burst.frames, deliver_all, w->burst.count, counters);
+	mirror_end(w);
 	worker_touch_tx(w, port->index, queue);
 	drop_first(q, w->burst.count);
 	return w->burst.count;

@@ -26,6 +26,7 @@ snapshot_free(struct snapshot *s)
 		free((void *)(uintptr_t)s->ports[p].ip_lock);
 		free((void *)(uintptr_t)s->ports[p].bond);
 	}
+	free(s->mirrors);
 	free(s->ports);
 	free(s->bridges);
 	free(s->workers);
@@ -145,8 +146,11 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 	const struct port_settings *set = &slot->settings;
 
 	p->port = slot->port;
-	p->bridge = set->bridge >= 0 && !slot->blocked ? &s->bridges[set->bridge] : NULL;
-	p->blocked = slot->blocked;
+	p->closed = set->mirrors.reserved ? DROP_MIRROR_PORT
+		    : slot->blocked       ? DROP_BLOCKED
+					  : DROP_DETACHED;
+	p->bridge =
+		set->bridge >= 0 && p->closed == DROP_DETACHED ? &s->bridges[set->bridge] : NULL;
 	p->generation = slot->generation;
 	p->vlan_mode = (uint8_t)set->vlan_mode;
 	p->priority_tags = (uint8_t)set->priority_tags;
@@ -218,7 +222,8 @@ describe_bond(const struct topology *t, struct snapshot *s, unsigned index)
 static bool
 is_member(const struct port_slot *slot, unsigned bridge)
 {
-	return slot->port && !slot->blocked && slot->settings.bridge == (int)bridge;
+	return slot->port && !slot->blocked && !slot->settings.mirrors.reserved &&
+	       slot->settings.bridge == (int)bridge;
 }
 
 static int
@@ -334,6 +339,7 @@ snapshot_build(const struct topology *t)
 	for (unsigned p = 0; p < slots; p++)
 		if (t->ports[p].port)
 			r |= describe_bond(t, s, p);
+	r |= snapshot_mirrors(t, s);
 	for (unsigned w = 0; w < t->workers; w++)
 		r |= describe_worker(t, &s->workers[w], w, slots) |
 		     describe_shaping(t, &s->workers[w], w, slots);

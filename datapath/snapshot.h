@@ -63,7 +63,7 @@ struct snapshot_port {
 	bool drop_reserved, forward_reserved;
 	bool learning;       /* addresses are learnt, but in the bridge's flood_vlans */
 	bool learns_all;     /* in every VLAN */
-	bool blocked;        /* treated as if it had no bridge */
+	uint8_t closed;      /* enum drop: why it has no bridge */
 	bool gro;            /* TCP segments received here are joined */
 	bool bonded;         /* it is a member of a bond, and has no bridge of its own */
 	bool receives, lacp; /* of members: see bond_settings */
@@ -75,6 +75,7 @@ struct snapshot_port {
 	const struct ip_lock *ip_lock;                   /* NULL = any address */
 	const struct filter *filters[FILTER_DIRECTIONS]; /* NULL = none */
 	bool isolated;                                   /* talks to ports that are not */
+	uint64_t mirror_in, mirror_out;     /* mirrors that want what it receives, is sent */
 	uint32_t in_checks, out_checks;     /* CHECK_IN_..., CHECK_OUT_... (datapath/check.h) */
 	uint8_t tx_worker[PORT_QUEUES_MAX]; /* owner of each transmit queue */
 	uint32_t
@@ -86,6 +87,14 @@ struct snapshot_port {
 	struct snapshot_rate in_rate, out_rate;
 	struct shaper *shaper; /* NULL = frames for the port never wait (datapath/shape.h) */
 	uint64_t shape_bytes;  /* most that wait */
+};
+
+struct snapshot_mirror {
+	bool all_vlans;
+	uint16_t port; /* that gets the copies */
+	int16_t vlan;  /* of the copies; -1 = each has its own */
+	struct vlan_set vlans;
+	struct mirror_counters *counters; /* [worker_count]; NULL = free slot */
 };
 
 struct snapshot_poll {
@@ -109,6 +118,8 @@ struct snapshot {
 	struct snapshot_port *ports;
 	struct snapshot_bridge *bridges; /* [BRIDGE_MAX] */
 	struct snapshot_worker *workers; /* [worker_count] */
+	struct snapshot_mirror *mirrors; /* [MIRROR_MAX]; NULL = there is none */
+	struct rte_mempool *copies;      /* for copies of mirrors that another worker is to send */
 };
 
 #endif

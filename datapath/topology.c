@@ -47,8 +47,8 @@ release_shaper(void *shaper)
 	shaper_destroy(shaper);
 }
 
-static int
-publish_error(struct err *err, int r)
+int
+topology_error(struct err *err, int r)
 {
 	return err_set(err, r, "no memory for the change: %s", strerror(-r));
 }
@@ -65,6 +65,8 @@ void
 topology_stop(struct snapshot *last)
 {
 	snapshot_free(last);
+	for (unsigned m = 0; m < MIRROR_MAX; m++)
+		free(topology.mirrors[m].counters);
 	for (unsigned b = 0; b < BRIDGE_MAX; b++) {
 		fdb_destroy(topology.bridges[b].fdb);
 		mdb_free((struct mdb *)(uintptr_t)atomic_load(&topology.bridges[b].mdb));
@@ -97,7 +99,7 @@ datapath_bridge_add(const struct bridge_settings *settings, unsigned *bridge, st
 		slot->used = false;
 		fdb_destroy(slot->fdb);
 		slot->fdb = NULL;
-		return publish_error(err, r);
+		return topology_error(err, r);
 	}
 	*bridge = b;
 	return 0;
@@ -128,7 +130,7 @@ datapath_bridge_set(unsigned bridge, const struct bridge_settings *settings, str
 		neighbours_renew(&topology, bridge, old.fdb);
 		datapath_release(release_fdb, old.fdb);
 	}
-	return r ? publish_error(err, r) : 0;
+	return r ? topology_error(err, r) : 0;
 }
 
 int
@@ -300,7 +302,7 @@ datapath_port_add(struct port *port, const struct port_settings *settings, struc
 		free(meters);
 		shaper_destroy(shaper);
 		port->counters = NULL;
-		return publish_error(err, r);
+		return topology_error(err, r);
 	}
 	neighbours_join(&topology, p);
 	return 0;
@@ -335,7 +337,7 @@ datapath_port_set(struct port *port, const struct port_settings *settings, struc
 	if (moves)
 		neighbours_join(&topology, port->index);
 	if (r)
-		return publish_error(err, r);
+		return topology_error(err, r);
 	if (old.bridge != settings->bridge)
 		flush_port(old.bridge, port->index, true);
 	set_limits(port->index);
@@ -347,7 +349,7 @@ datapath_port_refresh(struct port *port, struct err *err)
 {
 	int r = topology.ports[port->index].port == port ? topology_publish() : 0;
 
-	return r ? publish_error(err, r) : 0;
+	return r ? topology_error(err, r) : 0;
 }
 
 int
@@ -418,9 +420,15 @@ datapath_port_watch(struct port *port, unsigned queue, int fd)
 }
 
 void
+topology_flush(unsigned port)
+{
+	flush_port(topology.ports[port].settings.bridge, port, false);
+}
+
+void
 datapath_port_flush(struct port *port)
 {
-	flush_port(topology.ports[port->index].settings.bridge, port->index, false);
+	topology_flush(port->index);
 }
 
 /* ---- queues on workers ---- */
@@ -475,5 +483,5 @@ datapath_queue_move(struct port *port, unsigned queue, unsigned worker, struct e
 	else
 		r = topology_publish();
 	datapath_port_watch(port, queue, fd);
-	return r ? publish_error(err, r) : 0;
+	return r ? topology_error(err, r) : 0;
 }

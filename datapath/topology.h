@@ -38,11 +38,19 @@ struct port_slot {
 	struct meter *storm_meters;      /* [STORM_CLASSES], behind the meters */
 };
 
+struct mirror_slot {
+	struct mirror_settings settings;
+	struct mirror_counters *counters; /* [workers]; NULL = free */
+};
+
 struct topology {
 	unsigned workers;
 	uint32_t generation;
 	struct bridge_slot bridges[BRIDGE_MAX];
 	struct port_slot ports[PORT_MAX];
+	struct mirror_slot mirrors[MIRROR_MAX];
+	struct rte_mempool
+		*copies; /* NULL until there is a mirror, and workers to hand copies to */
 	datapath_mac_cb on_mac;
 };
 
@@ -50,6 +58,8 @@ struct topology {
 extern struct topology *const topology_live;
 /* Makes it real.  -ENOMEM: nothing was changed; -ETIMEDOUT: it was. */
 int topology_publish(void);
+int topology_error(struct err *err, int r); /* of topology_publish(); returns r */
+void topology_flush(unsigned port);         /* its learnt addresses */
 
 struct rte_mempool;
 struct worker_inject;
@@ -68,6 +78,8 @@ struct port *topology_port_of(unsigned index, uint32_t generation);
 /* A snapshot of what stands in the topology; NULL = no memory. */
 struct snapshot *snapshot_build(const struct topology *topology);
 void snapshot_free(struct snapshot *snapshot); /* NULL is fine */
+/* Describes the mirrors, and of each port described so far which of them want its frames.  -ENOMEM. */
+int snapshot_mirrors(const struct topology *topology, struct snapshot *snapshot);
 
 /* ---- what topology.c needs of datapath.c ---- */
 

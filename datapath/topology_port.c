@@ -136,8 +136,8 @@ topology_learn(unsigned port, uint32_t generation, fdb_key key, uint32_t now_s)
 	enum fdb_result result;
 	struct fdb *fdb;
 
-	if (!slot->port || slot->blocked || slot->generation != generation ||
-		slot->settings.bridge < 0)
+	if (!slot->port || slot->blocked || slot->settings.mirrors.reserved ||
+		slot->generation != generation || slot->settings.bridge < 0)
 		return;
 	fdb = topology_live->bridges[slot->settings.bridge].fdb;
 	result = fdb_learn(fdb, key, port, now_s);

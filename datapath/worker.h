@@ -121,6 +121,14 @@ struct worker {
 	uint16_t list_ports[PORT_MAX]; /* ports whose list is not empty */
 	struct frame_list lists[PORT_MAX];
 	struct burst burst;
+
+	/* datapath/mirror.h: the mirrors that want frames of the burst, and which */
+	uint64_t mirrors;
+	uint64_t mirrored[MIRROR_MAX];
+	/* What is being sent are copies of this one, its number + 1; 0 = of none. */
+	unsigned copying;
+	const struct port_counters *copying_counters;
+	uint64_t copying_losses;
 };
 
 /* Allocates and starts a worker; everything "constant after start" is filled by the caller. */

@@ -257,6 +257,32 @@ check_ips(const struct noun *noun, const struct key *key)
 }
 
 static void
+check_names(const struct noun *noun, const struct key *key)
+{
+	static const char *const junk[] = {
+		"", "vm1,", ",vm1", "vm1,,vm2", "vm1,vm1", "-vm1", "a b"};
+	char text[(NAME_LIST_MAX + 1) * 5 + 1] = "", word[CONFIG_NAME_SIZE + 1];
+
+	for (unsigned i = 0; i < COUNT(junk); i++)
+		check_text(noun, key, junk[i], -EINVAL);
+	for (unsigned i = 0; i <= NAME_LIST_MAX; i++)
+		snprintf(text + strlen(text), 6, "%sp%u", i ? "," : "", i);
+	check_text(noun, key, text, -ERANGE);
+	*strrchr(text, ',') = '\0';
+	check_text(noun, key, text, 0);
+	memset(word, 'x', sizeof(word) - 1);
+	word[sizeof(word) - 1] = '\0';
+	check_text(noun, key, word, -ERANGE);
+	word[sizeof(word) - 2] = '\0';
+	check_text(noun, key, word, 0);
+	check_set(noun, key, json_pack("[s,s]", "vm1", "vm2"), 0);
+	check_set(noun, key, json_pack("[s,i]", "vm1", 2), -EINVAL);
+	check_set(noun, key, json_pack("[s,s]", "vm1", "vm1"), -EINVAL);
+	check_set(noun, key, json_array(), -EINVAL);
+	check_set(noun, key, json_integer(1), -EINVAL);
+}
+
+static void
 check_bool(const struct noun *noun, const struct key *key)
 {
 	check_text(noun, key, "yes", 0);
@@ -366,6 +392,9 @@ check_key(const struct noun *noun, const struct key *key)
 		break;
 	case VALUE_IPS:
 		check_ips(noun, key);
+		break;
+	case VALUE_NAMES:
+		check_names(noun, key);
 		break;
 	case VALUE_BOOL:
 		check_bool(noun, key);
@@ -623,6 +652,9 @@ random_value(const struct key *key)
 	case VALUE_MACS:
 		snprintf(text, sizeof(text), "02:00:00:00:00:%02x,02:00:00:00:01:%02x",
 			(unsigned)draw(256), (unsigned)draw(256));
+		return json_string(text);
+	case VALUE_NAMES:
+		snprintf(text, sizeof(text), "p%u,q%u", (unsigned)draw(256), (unsigned)draw(256));
 		return json_string(text);
 	case VALUE_IPS:
 		snprintf(text, sizeof(text), "10.%u.0.0/16,2001:db8::%x", (unsigned)draw(256),
