@@ -496,7 +496,7 @@ class Completion(Case):
     def test_words(self):
         self.objects()
         rows = [
-            ("", ["bridge", "port", "stats", "fdb", "filter", "set", "worker", "config", "mdb",
+            ("", ["bridge", "port", "stats", "fdb", "filter", "set", "mirror", "worker", "config", "mdb",
                   "events",
                   "daemon", "nic",
                   "vm", "up", "down", "bench", "completion", "help"]),
@@ -532,6 +532,9 @@ class Completion(Case):
             ("fdb flush --", ["--static", "--json", "--help", "--socket", "--timeout",
                               "--version"]),
             ("stats ", ["show", "vm1", "up"]),
+            ("mirror add m1 bridge=br0 to=v", ["to=vm1"]),
+            ("mirror add m1 from=x,v", ["from=x,vm1"]),
+            ("mirror set m1 direction=", ["direction=in", "direction=out", "direction=both"]),
             ("stats v", ["vm1"]),
             ("stats --w", ["--watch"]),
             ("worker set ", ["0", "1"]),
