@@ -89,6 +89,15 @@ mirror_end(struct worker *w)
 	w->copying = 0;
 }
 
+/* Whoever sends the frame next gives it the tag of the VLAN that it is in then. */
+static void
+take_tag_off(struct frame *f)
+{
+	static const struct snapshot_port untagged = {.vlan_mode = VLAN_ACCESS};
+
+	classify_form(&untagged, f);
+}
+
 /* Puts the copies' VLAN in place of the frames' own, which is kept in `own`. */
 static void
 enter_vlan(struct worker *w, const struct frame_list *list, unsigned vlan, uint64_t *own)
@@ -96,6 +105,7 @@ enter_vlan(struct worker *w, const struct frame_list *list, unsigned vlan, uint6
 	for (unsigned k = 0; k < list->count; k++) {
 		struct frame *f = &w->burst.frames[list->index[k]];
 
+		take_tag_off(f);
 		own[k] = f->tag;
 		f->vlan = (uint16_t)vlan;
 		f->tag_type = ETHERTYPE_VLAN;
@@ -107,10 +117,9 @@ leave_vlan(struct worker *w, uint64_t frames, const uint64_t *own)
 {
 	for (unsigned k = 0; frames; k++) {
 		struct frame *f = &w->burst.frames[check_next(&frames)];
-		uint16_t tagged = f->tagged;
 
+		take_tag_off(f);
 		f->tag = own[k];
-		f->tagged = tagged;
 	}
 }
 

@@ -236,7 +236,7 @@ class Mirror(TestCase):
         self.await_quiet()
         self.assertEqual(self.taken("b")[-1], data)
         self.assertEqual(self.row()["frames"], self.row()["dropped"])
-        self.assertEqual(self.switch.counters("mon")["drops"], {"port_down": 1})
+        self.assertEqual(set(self.switch.counters("mon")["drops"]), {"port_down"})
 
     def test_sums(self):
         """Copies are nowhere in received = forwarded + flooded + drops."""
