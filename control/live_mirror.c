@@ -101,7 +101,7 @@ apply(struct live *live, unsigned number, const struct mirror_config *config, st
 		settings.vlan = config->vlan;
 	}
 	rc = datapath_mirror_set(number, bridge ? &settings : NULL, ports, err);
-	for (unsigned i = 0; rc != -ENOMEM && i < PORT_MAX; i++)
+	for (unsigned i = 0; rc == 0 && i < PORT_MAX; i++)
 		live->ports[i].settings.mirrors = ports[i];
 	free(ports);
 	return rc;
@@ -127,13 +127,13 @@ live_mirror_set(struct live *live, const struct mirror_config *from, const struc
 	else
 		LIST_REMOVE(m, link);
 	rc = apply(live, m->number, to, err);
-	if (rc == -ENOMEM && made)
+	if (rc < 0 && made)
 		LIST_REMOVE(made, link);
-	else if (rc == -ENOMEM && !to)
+	else if (rc < 0 && !to)
 		LIST_INSERT_HEAD(&live->mirrors, m, link);
-	else if (rc == -ENOMEM)
+	else if (rc < 0)
 		m->config = *from;
-	if (rc == -ENOMEM ? made != NULL : !to)
+	if (rc < 0 ? made != NULL : !to)
 		free(m);
 	return rc < 0 ? err_prefix(err, "mirror \"%s\"", to ? to->name : from->name) : 0;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "control/bond_members.h"
 #include "control/model.h"
 #include "datapath/datapath.h"
 
@@ -32,6 +33,22 @@ carries(const struct port_config *p, unsigned vlan)
 	}
 }
 
+/* The bond that a port is a member of; NULL = of none. */
+static const struct port_config *
+bond_of(const struct model *model, const char *port)
+{
+	char names[BOND_MEMBERS_MAX][CONFIG_NAME_SIZE];
+
+	for (unsigned i = 0; i < model->port_count; i++) {
+		int count = bond_members_parse(model->ports[i].members, names, &(struct err){0});
+
+		for (int n = 0; n < count; n++)
+			if (strcmp(names[n], port) == 0)
+				return &model->ports[i];
+	}
+	return NULL;
+}
+
 static int
 check_output(const struct model *model, const struct mirror_config *m, struct err *err)
 {
@@ -44,6 +61,10 @@ check_output(const struct model *model, const struct mirror_config *m, struct er
 			m->to);
 	if (!p)
 		return 0;
+	if (bond_of(model, m->to))
+		return err_set(err, -EINVAL,
+			"mirror \"%s\": port \"%s\" is a member of bond \"%s\": give the bond",
+			m->name, m->to, bond_of(model, m->to)->name);
 	if (!with_bridge && (p->bridge[0] || m->vlan >= 0))
 		return err_set(err, -EINVAL,
 			"mirror \"%s\": port \"%s\" is not a port of bridge \"%s\" but of %s",

@@ -215,7 +215,7 @@ struct mirror_counters {
 
 /*
  * Makes, changes or (NULL) ends a mirror; `ports` says of each port, by its index, what mirrors have
- * to do with it from then on.  -ENOMEM: nothing was changed; -ETIMEDOUT.
+ * to do with it from then on.  -ENOMEM: nothing was changed.
  */
 int datapath_mirror_set(unsigned mirror, const struct mirror_settings *settings,
 	const struct port_mirrors ports[PORT_MAX], struct err *err);

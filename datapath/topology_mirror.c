@@ -146,7 +146,7 @@ datapath_mirror_set(unsigned mirror, const struct mirror_settings *settings,
 		take_settings(ports);
 		r = topology_publish();
 	}
-	if (r == -ENOMEM) {
+	if (r) {
 		if (slot->counters != old.counters)
 			free(slot->counters);
 		*slot = old;
@@ -157,8 +157,8 @@ datapath_mirror_set(unsigned mirror, const struct mirror_settings *settings,
 			if (topology_live->ports[p].port && ports[p].reserved &&
 				!before[p].reserved)
 				topology_flush(p);
-		if (!settings && !r)
-			free(old.counters);
+		if (!settings)
+			datapath_release(free, old.counters);
 	}
 	free(before);
 	return r ? topology_error(err, r) : 0;
