@@ -156,10 +156,16 @@ check_mirror(const struct model *model, unsigned index, const char **key, struct
 }
 
 int
-mirrors_check(const struct model *model, unsigned *index, const char **key, struct err *err)
+mirrors_check(const struct model *model, struct model_fault *fault, struct err *err)
 {
-	for (*index = 0; *index < model->mirror_count; (*index)++)
-		if (check_mirror(model, *index, key, err) < 0)
-			return err->code;
+	const char *key;
+
+	for (unsigned i = 0; i < model->mirror_count; i++) {
+		if (check_mirror(model, i, &key, err) == 0)
+			continue;
+		if (fault)
+			*fault = (struct model_fault){&noun_mirror, i, key};
+		return err->code;
+	}
 	return 0;
 }

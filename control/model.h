@@ -108,9 +108,6 @@ void model_del_mirror(struct model *model, const struct mirror_config *mirror);
 /* Is the name in the list? */
 bool name_list_has(const struct name_list *list, const char *name);
 
-/* May its mirrors?  *index and *key say which could not, and for what.  -EEXIST, -ENOENT, -EINVAL. */
-int mirrors_check(const struct model *model, unsigned *index, const char **key, struct err *err);
-
 /*
  * A port with an owner is that one's, not the configuration file's.  The first copies a model without
  * such ports, their static addresses and rules; to is overwritten, -ENOMEM leaves it empty.  The second
@@ -126,5 +123,8 @@ int model_keep_owned(struct model *wanted, const struct model *running, struct e
  * -EEXIST, -ENOENT, -EINVAL, -ENOSPC, -ENOMEM.  fault may be NULL.
  */
 int model_check(const struct model *model, struct model_fault *fault, struct err *err);
+/* Parts of it: filters and mirrors, where all else is right.  err is not NULL. */
+int filters_check(const struct model *model, struct model_fault *fault, struct err *err);
+int mirrors_check(const struct model *model, struct model_fault *fault, struct err *err);
 
 #endif

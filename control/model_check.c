@@ -434,51 +434,6 @@ check_fdb(const struct check *check)
 	return check_fdb_unique(check);
 }
 
-static int
-check_filter_set(const struct check *check, unsigned index, const char *set, const char *key)
-{
-	const struct filter_config *f = &check->model->filters[index];
-
-	if (!set[0] || model_first_set(check->model, set))
-		return 0;
-	err_set(check->err, -ENOENT,
-		"filter of port \"%s\" %s, rule %u: set \"%s\" does not exist: add it with `patchbay "
-		"set add %s`",
-		f->port, f->direction == FILTER_IN ? "in" : "out", f->priority, set, set);
-	return fault_at(check, &noun_filter, index, key);
-}
-
-static int
-check_filters(const struct check *check)
-{
-	const struct model *m = check->model;
-	unsigned in_group = 0;
-
-	for (unsigned i = 0; i < m->filter_count; i++) {
-		const struct filter_config *f = &m->filters[i];
-
-		if (schema_complete(&noun_filter, f, check->err) < 0)
-			return fault_at(check, &noun_filter, i, NULL);
-		if (!model_port(m, f->port)) {
-			err_set(check->err, -ENOENT, "filter: port \"%s\" does not exist", f->port);
-			return fault_at(check, &noun_filter, i, "port");
-		}
-		in_group = i && strcmp(f[-1].port, f->port) == 0 && f[-1].direction == f->direction
-				   ? in_group + 1
-				   : 1;
-		if (in_group > FILTER_RULES_MAX) {
-			err_set(check->err, -ENOSPC,
-				"filter of port \"%s\": more than %u rules in one direction",
-				f->port, FILTER_RULES_MAX);
-			return fault_at(check, &noun_filter, i, NULL);
-		}
-		if (check_filter_set(check, i, f->src_set, "src_set") < 0 ||
-			check_filter_set(check, i, f->dst_set, "dst_set") < 0)
-			return check->err->code;
-	}
-	return 0;
-}
-
 int
 model_check(const struct model *model, struct model_fault *fault, struct err *err)
 {
@@ -495,14 +450,8 @@ model_check(const struct model *model, struct model_fault *fault, struct err *er
 	if (rc == 0)
 		rc = check_fdb(&check);
 	if (rc == 0)
-		rc = check_filters(&check);
-	if (rc == 0) {
-		unsigned index;
-		const char *key;
-
-		rc = mirrors_check(model, &index, &key, check.err);
-		if (rc < 0)
-			fault_at(&check, &noun_mirror, index, key);
-	}
+		rc = filters_check(model, fault, check.err);
+	if (rc == 0)
+		rc = mirrors_check(model, fault, check.err);
 	return rc;
 }
