@@ -91,11 +91,16 @@ class Mirror(TestCase):
 
     def meet(self):
         """The switch knows where everybody is."""
-        for name in MACS:
-            self.send(name, EVERYBODY)
-        wait_until(lambda: set(MACS.values()) <= {row["mac"] for row in
-                                                  self.switch.rows("fdb", "show")}, 10,
-                   lambda: f"all addresses in {self.switch.rows('fdb', 'show')}")
+        def known():
+            learnt = {row["mac"] for row in self.switch.rows("fdb", "show")}
+            # An interface that has just come up may lose the first frames.
+            for name in MACS:
+                if MACS[name] not in learnt:
+                    self.send(name, EVERYBODY)
+            return set(MACS.values()) <= learnt
+
+        wait_until(known, 30, lambda: f"all addresses in {self.switch.rows('fdb', 'show')}",
+                   pause=0.2)
         self.await_quiet()
         for name in PORTS:
             self.taken(name)
