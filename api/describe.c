@@ -261,6 +261,8 @@ params_describe(const struct param *param)
 		json_t *p = value_describe(&key);
 
 		set_member(p, "required", json_boolean(param->required));
+		if (param->letter)
+			set_member(p, "letter", json_stringn(&param->letter, 1));
 		json_array_append_new(params, p);
 	}
 	return params;

@@ -171,7 +171,7 @@ struct column {
 
 /*
  * An option or argument that is not a key of the noun: `--dry-run`, `FILE`, `queue=0`.  Those of
- * VALUE_BOOL are typed `--name`, the others `name=value`.
+ * VALUE_BOOL are typed `--name`, the others `name=value`, and those with a letter `-c value`, too.
  */
 struct param {
 	const char *name;
@@ -180,6 +180,7 @@ struct param {
 	const char *choices;
 	const char *help;
 	bool positional, required;
+	char letter; /* `-c VALUE` means the same; 0 = none */
 };
 
 #define VERB_READ_ONLY 0x01  /* changes nothing: allowed to every peer that may connect */

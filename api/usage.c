@@ -87,9 +87,13 @@ verb_put_usage(const struct verb *verb, FILE *file)
 	for (const struct param *p = verb->params; p && p->name; p++) {
 		if (p->positional)
 			continue;
-		if (p->type == VALUE_BOOL)
+		if (p->type == VALUE_BOOL) {
 			put_option(file, p->name);
-		else
+		} else if (p->letter) {
+			fprintf(file, " [-%c ", p->letter);
+			put_upper(file, p->name);
+			fputc(']', file);
+		} else
 			fprintf(file, p->required ? " %s=..." : " [%s=...]", p->name);
 	}
 	if (verb->flags & VERB_WATCH)

@@ -5,7 +5,8 @@
  *
  * The request of a row is the JSON-RPC method "NOUN.VERB" with a params object whose members are
  * the keys of the row's object and its parameters.  The results, member by member
- * (of `filter` and `set` in api/verbs_filter.h, of `fdb`, `mdb` and `events` in api/verbs_table.h):
+ * (of `capture` in api/verbs_capture.h, of `filter` and `set` in api/verbs_filter.h,
+ * of `fdb`, `mdb` and `events` in api/verbs_table.h):
  *
  * bridge.add, .set, .del; port.add, .set, .del; fdb.add, .del; worker.reset, .set: {}
  *
@@ -111,6 +112,7 @@
  * daemon.schema -> schema_describe()
  */
 #include "api/schema.h"
+#include "api/verbs_capture.h"
 #include "api/verbs_filter.h"
 #include "api/verbs_table.h"
 #include "api/verbs_vm.h"
@@ -423,6 +425,9 @@ const struct verb verbs[] = {
 		false, events_show_params, events_columns, VERB_READ_ONLY | VERB_DEFAULT | VERB_FOLLOW,
 		"events --follow"},
 
+	{"capture", "run", "record frames, as pcapng or as text, until Ctrl-C", NULL, NULL, false,
+		capture_run_params, NULL, VERB_LOCAL, "capture vm1 -c 10 'tcp port 80'"},
+
 	{"daemon", "version", "show the daemon's version", NULL, NULL, false, NULL, version_columns,
 		VERB_READ_ONLY | VERB_DEFAULT, "daemon version"},
 	{"daemon", "ping", "ask whether the daemon answers", NULL, NULL, false, NULL, NULL,
@@ -431,6 +436,8 @@ const struct verb verbs[] = {
 		NULL, NULL, false, NULL, NULL, 0, "daemon restart"},
 	{"daemon", "takeover", "let another daemon take the place of this one", NULL, NULL, false,
 		NULL, NULL, VERB_HIDDEN, "daemon takeover"},
+	{"daemon", "capture", "record frames, for a client that reads them from memory", NULL, NULL,
+		false, daemon_capture_params, NULL, VERB_HIDDEN, "daemon capture vm1"},
 	{"daemon", "schema", "print the declaration of nouns, keys and verbs as JSON", NULL, NULL,
 		false, NULL, NULL, VERB_READ_ONLY | VERB_JSON, "daemon schema"},
 

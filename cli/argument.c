@@ -209,15 +209,42 @@ unknown_option(const struct verb *verb, const char *word, const char *name, stru
 		verb->noun, verb->name, word, nearest);
 }
 
+/* "-c VALUE" or "-cVALUE"; *used as below. */
+static int
+add_letter(json_t *params, const struct param *p, const char *word, const char *next, bool *used,
+	struct err *err)
+{
+	struct key key = param_key(p);
+
+	*used = !word[2];
+	if (*used && !next)
+		return err_set(
+			err, -EINVAL, "-%c needs a value: -%c %s", p->letter, p->letter, p->name);
+	return add_argument(params, p->name, &key, *used ? next : word + 2, err);
+}
+
+/* The parameter of "-c". */
+static const struct param *
+find_letter(const struct verb *verb, const char *word)
+{
+	for (const struct param *p = verb->params; p && p->name; p++)
+		if (p->letter && word[0] == '-' && word[1] == p->letter)
+			return p;
+	return NULL;
+}
+
 /* "--dry-run", or "--plot FILE": then `next` is its value and *used is set. */
 static int
 add_option(const struct verb *verb, json_t *params, const char *word, const char *next, bool *used,
 	struct err *err)
 {
+	const struct param *lettered = find_letter(verb, word);
 	const struct key *key;
 	struct key temporary;
 	char name[NAME_SIZE];
 
+	if (lettered)
+		return add_letter(params, lettered, word, next, used, err);
 	snprintf(name, sizeof(name), "%s", word + strspn(word, "-"));
 	for (char *p = name; *p; p++)
 		*p = *p == '-' ? '_' : *p;

@@ -228,7 +228,8 @@ receive_line(struct client *client, size_t *length, int64_t deadline, struct err
 		r = make_room(client, err);
 		if (r)
 			return r;
-		n = recv(client->fd, client->buffer + client->used, client->size - client->used, 0);
+		n = fd_pass_receive(client->fd, client->buffer + client->used,
+			client->size - client->used, client->fds, FD_PASS_MAX, &client->fd_count);
 		if (n == 0)
 			return err_set(err, -ECONNRESET,
 				"%s closed the connection without an answer", client->peer);
@@ -236,9 +237,9 @@ receive_line(struct client *client, size_t *length, int64_t deadline, struct err
 			client->used += (size_t)n;
 			continue;
 		}
-		if (errno != EAGAIN && errno != EINTR)
-			return err_set(err, -errno, "cannot receive from %s: %s", client->peer,
-				strerror(errno));
+		if (n != -EAGAIN)
+			return err_set(err, (int)n, "cannot receive from %s: %s", client->peer,
+				strerror((int)-n));
 		r = wait_for(client, POLLIN, deadline, err);
 		if (r)
 			return r;
@@ -334,6 +335,8 @@ void
 client_close(struct client *client)
 {
 	fd_close(&client->fd);
+	fds_close(client->fds, client->fd_count);
+	client->fd_count = 0;
 	free(client->buffer);
 	client->buffer = NULL;
 	client->used = client->size = 0;

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "lib/err.h"
+#include "lib/fd_pass.h"
 
 struct client {
 	int fd;           /* -1 = closed */
@@ -22,6 +23,8 @@ struct client {
 	int64_t last_id;
 	char *buffer; /* received and not yet used */
 	size_t used, size;
+	int fds[FD_PASS_MAX]; /* descriptors that came along; closed with the client */
+	size_t fd_count;
 };
 
 /*

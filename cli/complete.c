@@ -124,6 +124,9 @@ offer_names(const struct target *t, const struct verb *verb, const char *key)
 	if (strcmp(noun, "vm") == 0)
 		vm_dir_each(offer_vm, (void *)(uintptr_t)t);
 	snprintf(method, sizeof(method), "%s.show", noun);
+	/* A capture is of a port or of a bridge. */
+	if (strcmp(verb->noun, "capture") == 0)
+		offer_rows(t, "bridge.show", "name");
 	if (verb_by_method(method))
 		offer_rows(t, method, strcmp(noun, "worker") == 0 ? "worker" : "name");
 }

@@ -76,12 +76,13 @@ argument_name(const struct key *key, bool positional, char *buffer, size_t size)
 }
 
 static void
-put_key(FILE *file, const struct key *key, bool positional)
+put_key(FILE *file, const struct key *key, bool positional, char letter)
 {
-	char name[64], allowed[320], text[512];
+	char name[64], lettered[72], allowed[320], text[512];
 
 	argument_name(key, positional, name, sizeof(name));
-	put_entry(file, name, key->help);
+	snprintf(lettered, sizeof(lettered), "-%c, %s", letter, name);
+	put_entry(file, letter ? lettered : name, key->help);
 	if (name[0] == '-')
 		return;
 	key_describe(key, allowed, sizeof(allowed));
@@ -101,7 +102,7 @@ put_arguments(FILE *file, const struct verb *verb)
 		return;
 	fputs("\nArguments:\n", file);
 	for (unsigned i = 0; (key = command_positional(verb, i, &temporary)); i++)
-		put_key(file, key, true);
+		put_key(file, key, true, 0);
 }
 
 static void
@@ -125,7 +126,7 @@ put_keys(FILE *file, const struct verb *verb)
 		if (verb_is_positional(verb, key->name) || !verb_takes(verb, key))
 			continue;
 		fputs(count++ ? "" : "\nKeys:\n", file);
-		put_key(file, key, false);
+		put_key(file, key, false, 0);
 	}
 }
 
@@ -143,7 +144,7 @@ put_options(FILE *file, const struct verb *verb)
 		struct key key = param_key(p);
 
 		if (!p->positional)
-			put_key(file, &key, false);
+			put_key(file, &key, false, p->letter);
 	}
 	if (verb->flags & VERB_WATCH)
 		put_entry(file, "--watch[=SECONDS]",

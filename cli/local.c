@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/bench.h"
+#include "cli/capture.h"
 #include "cli/complete.h"
 #include "cli/help.h"
 #include "cli/local.h"
@@ -53,6 +54,7 @@ static const struct {
 	int (*run)(const struct command *c, struct err *err);
 } rows[] = {
 	{"bench", "run", bench_run_verb},
+	{"capture", "run", capture_run_verb},
 	{"completion", "bash", completion_bash},
 	{"down", "run", down_run_verb},
 	{"help", "show", help_show},

@@ -6,6 +6,7 @@
 
 static const struct command *const tables[] = {
 	bridge_commands,
+	capture_commands,
 	port_commands,
 	fdb_commands,
 	filter_commands,

@@ -36,9 +36,9 @@ struct command {
 };
 
 /* The tables of the cmd_*.c files, each ended by method == NULL. */
-extern const struct command bridge_commands[], port_commands[], fdb_commands[], filter_commands[],
-	set_commands[], stats_commands[], worker_commands[], config_commands[], daemon_commands[],
-	events_commands[], mdb_commands[], mirror_commands[];
+extern const struct command bridge_commands[], capture_commands[], port_commands[], fdb_commands[],
+	filter_commands[], set_commands[], stats_commands[], worker_commands[], config_commands[],
+	daemon_commands[], events_commands[], mdb_commands[], mirror_commands[];
 
 /* NULL when the method has none. */
 const struct command *command_find(const char *method);

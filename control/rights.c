@@ -6,6 +6,7 @@
 #include "control/port_types.h"
 #include "control/rights.h"
 #include "control/saver.h"
+#include "datapath/capture.h"
 #include "datapath/datapath.h"
 #include "datapath/env.h"
 #include "datapath/worker.h"
@@ -35,7 +36,7 @@ static const struct needs owner_needs = {
 
 /* What every daemon needs, whatever its ports are. */
 static const struct needs *const always[] = {&process_needs, &event_needs, &unix_socket_needs,
-	&link_watch_needs, &saver_needs, &giver_needs, &env_needs, &worker_needs};
+	&link_watch_needs, &saver_needs, &giver_needs, &env_needs, &worker_needs, &capture_needs};
 #define ALWAYS (sizeof(always) / sizeof(always[0]))
 
 int

@@ -7,6 +7,7 @@
  * which has a limit for it (datapath/punt.h); nothing in it is looked at here.
  */
 #include "datapath/bond.h"
+#include "datapath/capture_impl.h"
 #include "datapath/classify.h"
 #include "datapath/punt.h"
 #include "datapath/worker.h"
@@ -36,6 +37,7 @@ bond_receive(struct worker *w, const struct snapshot_port *in, struct port_count
 	for (unsigned i = 0; i < burst->count; i++) {
 		struct frame *f = &burst->frames[i];
 		bool slow = in->lacp && is_slow(f);
+		enum drop drop;
 
 		if (slow || !in->receives) {
 			if (slow) {
@@ -43,7 +45,10 @@ bond_receive(struct worker *w, const struct snapshot_port *in, struct port_count
 				f->vlan = 0;
 				punt(w, PUNT_SLOW, in, f, SLOW_LEN);
 			}
-			counters->drops[slow ? DROP_SLOW_PROTOCOL : DROP_BOND_STANDBY]++;
+			drop = slow ? DROP_SLOW_PROTOCOL : DROP_BOND_STANDBY;
+			counters->drops[drop]++;
+			if (in->captures_in)
+				capture_one(w, in, i, drop);
 			burst->bytes -= f->len;
 			continue;
 		}
@@ -54,6 +59,9 @@ bond_receive(struct worker *w, const struct snapshot_port *in, struct port_count
 	}
 	burst->count = (uint16_t)kept;
 	counters->rx_forwarded += kept;
+	/* From their last place on: what is copied for a record is kept by the frame's number. */
+	for (unsigned i = 0; in->captures_in && i < kept; i++)
+		capture_one(w, in, i, CAPTURE_DELIVERED);
 	return &w->now->ports[in->bond_of];
 }
 

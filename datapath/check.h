@@ -22,6 +22,7 @@
 #ifndef DATAPATH_CHECK_H
 #define DATAPATH_CHECK_H
 
+#include "datapath/capture_impl.h"
 #include "datapath/worker.h"
 
 /* X(identifier, function): a new check is a row here and its function. */
@@ -87,6 +88,8 @@ static inline void
 check_drop(struct worker *w, const struct snapshot_port *port, uint64_t frames, enum drop drop)
 {
 	port->port->counters[w->id].drops[drop] += (uint64_t)__builtin_popcountll(frames);
+	if (__builtin_expect(port->captures_in | port->captures_out, 0))
+		capture_checked(w, port, frames, drop);
 }
 
 /* Takes the lowest index out of a mask that is not 0. */

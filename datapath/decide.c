@@ -159,7 +159,7 @@ decide_many(struct worker *w, const struct snapshot_port *in, unsigned i,
 {
 	unsigned copies;
 
-	if (in->storm && !storm_admits(w, in, w->burst.frames[i].data))
+	if (in->storm && !storm_admits(w, in, i))
 		return;
 	if (UNLIKELY(in->bridge->mdb != NULL) && is_group(w->burst.frames[i].data))
 		copies = send_to_group(w, in, &w->burst.frames[i], i);
@@ -167,6 +167,7 @@ decide_many(struct worker *w, const struct snapshot_port *in, unsigned i,
 		copies = flood(w, in, &w->burst.frames[i], i);
 	if (!copies) {
 		counters->drops[DROP_NO_MEMBER]++;
+		capture_refuse(w, i, 1, DROP_NO_MEMBER);
 		return;
 	}
 	if (copies > COPIES_DIRECT)
@@ -235,6 +236,7 @@ decide_entry(struct worker *w, const struct snapshot_port *in, struct runs *runs
 
 		if (UNLIKELY(drop != DROP_COUNT)) {
 			counters->drops[drop]++;
+			capture_refuse(w, (unsigned)(f - w->burst.frames), 1, drop);
 			f++;
 			continue;
 		}
@@ -370,6 +372,7 @@ send_run(struct worker *w, const struct run *run, unsigned port, struct way *way
 
 	if (!(known && !way->asks) && UNLIKELY(!classify_sends(out, f))) {
 		counters->drops[DROP_NO_MEMBER] += run->count;
+		capture_refuse(w, run->first, run->count, DROP_NO_MEMBER);
 		return 0;
 	}
 	if (!known) {
@@ -419,6 +422,7 @@ decide_burst(struct worker *w, const struct snapshot_port *in, struct port_count
 				decide_many(w, in, run->first + i, counters);
 		} else if (UNLIKELY(out == own)) {
 			counters->drops[DROP_HAIRPIN] += run->count;
+			capture_refuse(w, run->first, run->count, DROP_HAIRPIN);
 		} else {
 			forwarded += send_run(w, run, out, &way, counters);
 		}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "datapath/bond.h"
+#include "datapath/capture_impl.h"
 #include "datapath/check.h"
 #include "datapath/classify.h"
 #include "datapath/deliver.h"
@@ -32,12 +33,15 @@ deliver_queue(struct worker *w, const struct snapshot_port *out, unsigned queue,
 		handoff_send(w, out, queue, out->tx_worker[queue], frames, list, count, counters);
 		return;
 	}
-	if (UNLIKELY(out->shaper != NULL)) {
-		count = shape_frames(w, out, queue, frames, list, count, counters);
+	if (UNLIKELY(!out->plain_out)) {
+		if (out->shaper)
+			count = shape_frames(w, out, queue, frames, list, count, counters);
 		if (!count)
 			return;
+		capture_tx(w, out, queue, frames, list, count, counters);
+	} else {
+		port->ops->tx(port, queue, frames, list, count, counters);
 	}
-	port->ops->tx(port, queue, frames, list, count, counters);
 	worker_touch_tx(w, port->index, queue);
 }
 
@@ -80,6 +84,8 @@ send_bonded(struct worker *w, const struct snapshot_port *bond, const struct fra
 		counters->tx_bytes += frames[list[k]].len;
 	}
 	counters->tx_packets += count;
+	if (UNLIKELY(bond->captures_out))
+		capture_sent(w, bond, frames, list, count, CAPTURE_DELIVERED);
 	for (unsigned m = 0; m < bond->bond->count; m++) {
 		const struct snapshot_port *out = &w->now->ports[bond->bond->ports[m]];
 		struct port_counters *own = &out->port->counters[w->id];
@@ -88,10 +94,12 @@ send_bonded(struct worker *w, const struct snapshot_port *bond, const struct fra
 		if (!counts[m])
 			continue;
 		w->busy_out = out->port;
-		if (queues)
+		if (queues) {
 			send_queues(w, out, frames, parts[m], counts[m], queues, own);
-		else
-			own->drops[DROP_PORT_DOWN] += counts[m];
+			continue;
+		}
+		own->drops[DROP_PORT_DOWN] += counts[m];
+		capture_sent(w, out, frames, parts[m], counts[m], DROP_PORT_DOWN);
 	}
 	w->busy_out = bond->port;
 }
@@ -123,6 +131,7 @@ send_completed(struct worker *w, const struct snapshot_port *out, const struct f
 
 	if (offload_complete(w->offload, f, accepts, &made, &count)) {
 		counters->drops[DROP_NO_OFFLOAD]++;
+		capture_drop(w, out, f, DROP_NO_OFFLOAD);
 		return;
 	}
 	counters->tx_segmented += count - 1;
@@ -133,10 +142,12 @@ send_completed(struct worker *w, const struct snapshot_port *out, const struct f
 
 		/* The sender chose how long the pieces are; some have options. */
 		for (unsigned i = 0; i < FRAME_BURST && done + i < count; i++)
-			if (exceeds_mtu(out, &made[done + i], made[done + i].len))
+			if (exceeds_mtu(out, &made[done + i], made[done + i].len)) {
 				counters->drops[DROP_MTU]++;
-			else
+				capture_drop(w, out, &made[done + i], DROP_MTU);
+			} else {
 				part[n++] = (uint8_t)i;
+			}
 		send_frames(w, out, made + done, part, n, queues, counters);
 	}
 }
@@ -198,6 +209,7 @@ deliver_list(
 	w->busy_out = port;
 	if (UNLIKELY(!queues)) {
 		counters->drops[DROP_PORT_DOWN] += list->count;
+		capture_sent(w, out, frames, list->index, list->count, DROP_PORT_DOWN);
 		return;
 	}
 	if (UNLIKELY(checks) && w->source)
@@ -214,6 +226,7 @@ deliver_list(
 		if (UNLIKELY(exceeds_mtu(out, f, f->len)) &&
 			(!(f->needs & OFFLOAD_GSO) || exceeds_mtu(out, f, piece_len(f)))) {
 			counters->drops[DROP_MTU]++;
+			capture_drop(w, out, f, DROP_MTU);
 			list->settled++;
 			continue;
 		}

@@ -11,32 +11,7 @@
 #include "datapath/address_set.h"
 #include "datapath/check.h"
 #include "datapath/filter_impl.h"
-
-/* A frame as a filter sees it. */
-struct view {
-	struct worker *w;
-	struct frame *f;
-	uint8_t *bytes; /* with BPF_JIT_ROOM in front */
-	uint32_t seen, len;
-};
-
-static bool
-run_expression(const struct bpf_jit *jit, struct view *v)
-{
-	uint32_t answer = bpf_jit_run(jit, v->bytes, v->seen, v->len);
-
-	if (__builtin_expect(answer == BPF_JIT_MORE, 0)) {
-		const uint8_t *more = pull(v->w->pull, &v->w->burst, v->f, PULL_MAX);
-
-		if (more) {
-			v->bytes = (uint8_t *)(uintptr_t)more;
-			v->seen = v->len < PULL_MAX ? v->len : PULL_MAX;
-		}
-		/* BPF_JIT_MORE once more: behind what a filter sees of a frame. */
-		answer = bpf_jit_run(jit, v->bytes, v->seen, v->len);
-	}
-	return answer == 1;
-}
+#include "datapath/view.h"
 
 static bool
 in_set(const struct filter_set *set, const struct view *v, bool target)
@@ -53,7 +28,7 @@ matches(const struct filter_entry *rule, struct view *v)
 		return false;
 	if (rule->target && !in_set(rule->target, v, true))
 		return false;
-	return !rule->jit.bpf || run_expression(&rule->jit, v);
+	return !rule->jit.bpf || view_matches(v, &rule->jit);
 }
 
 /* The rule that decides; filter->count = the default action. */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "datapath/bond.h"
+#include "datapath/capture_impl.h"
 #include "datapath/classify.h"
 #include "datapath/decide.h"
 #include "datapath/deliver.h"
@@ -40,6 +41,22 @@ peek_usual(struct worker *w, const struct snapshot_port *in, unsigned count)
 	}
 }
 
+/* The burst of a port that has no bridge, or is captured. */
+static void
+decide_closely(struct worker *w, const struct snapshot_port *in, struct port_counters *counters)
+{
+	if (in->captures_in)
+		capture_begin(w);
+	if (in->bridge) {
+		decide_burst(w, in, counters);
+	} else {
+		counters->drops[in->closed] += w->burst.count;
+		capture_refuse(w, 0, w->burst.count, in->closed);
+	}
+	if (in->captures_in)
+		capture_received(w, in);
+}
+
 /* First pass over the burst that `in` brought. */
 static inline void
 forward_decide(struct worker *w, const struct snapshot_port *in, struct port_counters *counters)
@@ -49,10 +66,10 @@ forward_decide(struct worker *w, const struct snapshot_port *in, struct port_cou
 	w->source = in;
 	counters->rx_packets += burst->count;
 	counters->rx_bytes += burst->bytes;
-	if (LIKELY(in->bridge != NULL))
+	if (LIKELY(in->plain_in))
 		decide_burst(w, in, counters);
 	else
-		counters->drops[in->closed] += burst->count;
+		decide_closely(w, in, counters);
 }
 
 unsigned

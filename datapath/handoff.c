@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "datapath/capture_impl.h"
 #include "datapath/deliver.h"
 #include "datapath/handoff.h"
 #include "datapath/mbuf.h"
@@ -36,6 +37,7 @@ handoff_send(struct worker *w, const struct snapshot_port *out, unsigned queue, 
 
 		if (!m) {
 			counters->drops[DROP_NO_MBUF]++;
+			capture_drop(w, out, f, DROP_NO_MBUF);
 			continue;
 		}
 		note = mbuf_note(m);
@@ -45,6 +47,7 @@ handoff_send(struct worker *w, const struct snapshot_port *out, unsigned queue, 
 		note->generation = out->generation;
 		if (rte_ring_enqueue(peer->handoff, m)) {
 			counters->drops[DROP_HANDOFF_FULL]++;
+			capture_drop(w, out, f, DROP_HANDOFF_FULL);
 			rte_pktmbuf_free(m);
 		}
 		mbuf_settle();

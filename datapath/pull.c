@@ -60,6 +60,18 @@ pull(struct pull *area, struct burst *burst, struct frame *f, unsigned wanted)
 	return bytes;
 }
 
+/* Are all of the frame's segments copies that were made here? */
+static bool
+is_private(const struct pull *area, const struct frame *f)
+{
+	const uint8_t *begin = (const uint8_t *)area, *end = begin + sizeof(*area);
+
+	for (unsigned s = 0; s < f->seg_count; s++)
+		if (f->segs[s].addr < begin || f->segs[s].addr >= end)
+			return false;
+	return true;
+}
+
 void
 pull_rest(struct pull *area, struct burst *burst, struct frame *f, uint32_t *used)
 {
@@ -69,8 +81,7 @@ pull_rest(struct pull *area, struct burst *burst, struct frame *f, uint32_t *use
 	unsigned segs;
 	uint32_t part;
 
-	if (!f->seg_count || len > sizeof(area->rest) - *used ||
-		(f->segs[0].addr >= area->rest && f->segs[0].addr < area->rest + *used))
+	if (is_private(area, f) || len > sizeof(area->rest) - *used)
 		return;
 	take(f, to, len, &segs, &part);
 	/* The first of its own segments has room for the one that is left. */
@@ -78,4 +89,16 @@ pull_rest(struct pull *area, struct burst *burst, struct frame *f, uint32_t *use
 	*seg = (struct frame_seg){.addr = to, .len = len};
 	f->seg_count = 1;
 	*used += len;
+}
+
+bool
+pull_private(
+	struct pull *area, struct burst *burst, struct frame *f, unsigned wanted, uint32_t *used)
+{
+	if (wanted <= f->head_len || is_private(area, f))
+		return true;
+	if (wanted <= PULL_MAX)
+		return pull(area, burst, f, wanted) != NULL;
+	pull_rest(area, burst, f, used);
+	return is_private(area, f);
 }

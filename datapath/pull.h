@@ -11,6 +11,8 @@
 #ifndef DATAPATH_PULL_H
 #define DATAPATH_PULL_H
 
+#include <stdbool.h>
+
 #include "datapath/frame.h"
 
 #define PULL_MAX  2048 /* bytes of one frame that can be made private */
@@ -39,5 +41,12 @@ const uint8_t *pull(struct pull *area, struct burst *burst, struct frame *f, uns
  * is private stays as it is, and so does one for which there is no room: there is for any burst.
  */
 void pull_rest(struct pull *area, struct burst *burst, struct frame *f, uint32_t *used);
+
+/*
+ * Makes the first `wanted` bytes private, at most f->len, where they are; false when there is no room
+ * for them.  *used as above.
+ */
+bool pull_private(
+	struct pull *area, struct burst *burst, struct frame *f, unsigned wanted, uint32_t *used);
 
 #endif

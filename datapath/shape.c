@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "datapath/capture_impl.h"
 #include "datapath/deliver.h"
 #include "datapath/mbuf.h"
 #include "datapath/mirror.h"
@@ -96,8 +97,10 @@ shape_frames(struct worker *w, const struct snapshot_port *out, unsigned queue,
 		enum drop drop =
 			enqueue(out->shaper, q, &frames[list[k]], most, (uint16_t)w->copying);
 
-		if (drop != DROP_COUNT)
-			counters->drops[drop]++;
+		if (drop == DROP_COUNT)
+			continue;
+		counters->drops[drop]++;
+		capture_drop(w, out, &frames[list[k]], drop);
 	}
 	w->shaping |= q->head != q->tail;
 	return now;
@@ -168,7 +171,7 @@ serve(struct worker *w, const struct snapshot_port *out, unsigned queue)
 		return 0;
 	w->busy_out = port;
 	begin_copies(w, out, q, counters);
-	port->ops->tx(port, queue, w->burst.frames, deliver_all, w->burst.count, counters);
+	capture_tx(w, out, queue, w->burst.frames, deliver_all, w->burst.count, counters);
 	mirror_end(w);
 	worker_touch_tx(w, port->index, queue);
 	drop_first(q, w->burst.count);

@@ -5,6 +5,7 @@
 
 #include <rte_common.h>
 
+#include "datapath/capture_impl.h"
 #include "datapath/check.h"
 #include "datapath/classify.h"
 #include "datapath/topology.h"
@@ -141,7 +142,8 @@ describe_ip_lock(struct snapshot_port *p, const struct port_settings *set)
 }
 
 static int
-describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snapshot *s)
+describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snapshot *s,
+	const struct topology *t)
 {
 	const struct port_settings *set = &slot->settings;
 
@@ -184,6 +186,9 @@ describe_port(struct snapshot_port *p, const struct port_slot *slot, struct snap
 		return -ENOMEM;
 	memcpy(p->filters, set->filters, sizeof(p->filters));
 	describe_checks(p);
+	capture_describe(p, slot, t);
+	p->plain_in = p->bridge && !p->captures_in;
+	p->plain_out = !p->shaper && !p->captures_out;
 	return 0;
 }
 
@@ -333,9 +338,10 @@ snapshot_build(const struct topology *t)
 	for (unsigned b = 0; b < BRIDGE_MAX; b++)
 		if (t->bridges[b].used)
 			r |= describe_bridge(t, &s->bridges[b], b);
+	memcpy(s->captures, t->captures, sizeof(s->captures));
 	for (unsigned p = 0; p < slots; p++)
 		if (t->ports[p].port)
-			r |= describe_port(&s->ports[p], &t->ports[p], s);
+			r |= describe_port(&s->ports[p], &t->ports[p], s, t);
 	for (unsigned p = 0; p < slots; p++)
 		if (t->ports[p].port)
 			r |= describe_bond(t, s, p);

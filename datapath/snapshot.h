@@ -12,6 +12,7 @@
 #include <rte_meter.h>
 
 #include "datapath/bond.h"
+#include "datapath/capture.h"
 #include "datapath/datapath.h"
 #include "datapath/meter.h"
 
@@ -61,10 +62,12 @@ struct snapshot_port {
 	uint8_t lock_count;    /* locked to so many addresses; 0 = to none */
 	uint32_t max_len;      /* frame length limit without tag: MTU + 14, or UINT32_MAX */
 	bool drop_reserved, forward_reserved;
-	bool learning;       /* addresses are learnt, but in the bridge's flood_vlans */
-	bool learns_all;     /* in every VLAN */
-	uint8_t closed;      /* enum drop: why it has no bridge */
-	bool gro;            /* TCP segments received here are joined */
+	bool learning;   /* addresses are learnt, but in the bridge's flood_vlans */
+	bool learns_all; /* in every VLAN */
+	uint8_t closed;  /* enum drop: why it has no bridge */
+	bool gro;        /* TCP segments received here are joined */
+	bool plain_in;   /* has a bridge, and nobody records what it receives */
+	uint8_t captures_in, captures_out; /* a bit for each of the snapshot's that records it */
 	bool bonded;         /* it is a member of a bond, and has no bridge of its own */
 	bool receives, lacp; /* of members: see bond_settings */
 	uint16_t bond_of;    /* of members: the bond's index */
@@ -85,6 +88,7 @@ struct snapshot_port {
 	struct rte_meter_srtcm_profile storm_profiles[STORM_CLASSES]; /* one token per frame */
 	struct meter *storm_meters; /* [STORM_CLASSES], written by workers */
 	struct snapshot_rate in_rate, out_rate;
+	bool plain_out;        /* nobody shapes or records what is sent to it */
 	struct shaper *shaper; /* NULL = frames for the port never wait (datapath/shape.h) */
 	uint64_t shape_bytes;  /* most that wait */
 };
@@ -120,6 +124,7 @@ struct snapshot {
 	struct snapshot_worker *workers; /* [worker_count] */
 	struct snapshot_mirror *mirrors; /* [MIRROR_MAX]; NULL = there is none */
 	struct rte_mempool *copies;      /* for copies of mirrors that another worker is to send */
+	const struct capture *captures[CAPTURE_MAX];
 };
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
+#include "datapath/capture_impl.h"
 #include "datapath/storm.h"
-#include "datapath/worker.h"
 
 static enum storm_class
 classify(const uint8_t *mac)
@@ -15,16 +15,17 @@ classify(const uint8_t *mac)
 }
 
 bool
-storm_admits(struct worker *w, const struct snapshot_port *in, const uint8_t *destination)
+storm_admits(struct worker *w, const struct snapshot_port *in, unsigned i)
 {
 	static const enum drop drops[STORM_CLASSES] = {
 		DROP_STORM_BROADCAST, DROP_STORM_MULTICAST, DROP_STORM_UNKNOWN};
-	enum storm_class class = classify(destination);
+	enum storm_class class = classify(w->burst.frames[i].data);
 
 	/* The meter counts in units its caller chooses: here one frame is one unit. */
 	if (!(in->storm & 1u << class) ||
 		meter_take(&in->storm_meters[class], &in->storm_profiles[class], w->tsc, 1))
 		return true;
 	in->port->counters[w->id].drops[drops[class]]++;
+	capture_refuse(w, i, 1, drops[class]);
 	return false;
 }

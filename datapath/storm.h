@@ -17,7 +17,7 @@ enum storm_class { STORM_BROADCAST, STORM_MULTICAST, STORM_UNKNOWN, STORM_CLASSE
 struct worker;
 struct snapshot_port;
 
-/* worker: may another frame to this destination be received?  Counts the drop if not. */
-bool storm_admits(struct worker *w, const struct snapshot_port *in, const uint8_t *destination);
+/* worker: may this frame of the burst be received, which many will get?  Counts the drop if not. */
+bool storm_admits(struct worker *w, const struct snapshot_port *in, unsigned i);
 
 #endif

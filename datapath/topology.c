@@ -6,6 +6,7 @@
 
 #include <rte_common.h>
 
+#include "datapath/capture_impl.h"
 #include "datapath/classify.h"
 #include "datapath/mbuf.h"
 #include "datapath/mdb.h"
@@ -150,6 +151,7 @@ datapath_bridge_del(unsigned bridge)
 	}
 	datapath_release(release_fdb, slot->fdb);
 	slot->fdb = NULL;
+	capture_forget(&topology, NULL, bridge);
 	datapath_bridge_groups(bridge, NULL);
 	return 0;
 }
@@ -379,6 +381,7 @@ datapath_port_del(struct port *port)
 		if (clock_ns() > end)
 			abort();
 	flush_port(slot->settings.bridge, port->index, true);
+	capture_forget(&topology, slot, 0);
 	datapath_release(free, port->counters);
 	datapath_release(free, slot->meters);
 	datapath_release(release_shaper, slot->shaper);

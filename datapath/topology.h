@@ -51,6 +51,7 @@ struct topology {
 	struct mirror_slot mirrors[MIRROR_MAX];
 	struct rte_mempool
 		*copies; /* NULL until there is a mirror, and workers to hand copies to */
+	struct capture *captures[CAPTURE_MAX]; /* NULL = none */
 	datapath_mac_cb on_mac;
 };
 

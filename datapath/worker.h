@@ -87,14 +87,15 @@ struct worker {
 	const struct snapshot *now __attribute__((aligned(64))); /* this turn's */
 	/* Of the burst under way; NULL for a frame of the control thread's. */
 	const struct snapshot_port *source;
-	uint64_t serial;        /* of the last snapshot used */
-	uint64_t tsc;           /* at the start of the turn */
-	uint32_t now_s;         /* stamp for the MAC table */
-	uint64_t next_s_tsc;    /* when now_s changes */
-	bool shaping;           /* frames wait for their port's rate here */
-	bool events_pending;    /* the control thread has not been told yet */
-	uint64_t events_tsc;    /* when it was told last */
-	uint64_t peers_touched; /* workers that were handed something in this turn */
+	uint8_t fates[FRAME_BURST]; /* why each is dropped; written and read for captures only */
+	uint64_t serial;            /* of the last snapshot used */
+	uint64_t tsc;               /* at the start of the turn */
+	uint32_t now_s;             /* stamp for the MAC table */
+	uint64_t next_s_tsc;        /* when now_s changes */
+	bool shaping;               /* frames wait for their port's rate here */
+	bool events_pending;        /* the control thread has not been told yet */
+	uint64_t events_tsc;        /* when it was told last */
+	uint64_t peers_touched;     /* workers that were handed something in this turn */
 	unsigned touched_count;
 	uint16_t touched[PORT_MAX]; /* ports with queues to flush */
 	struct worker_port ports[PORT_MAX];

@@ -497,7 +497,7 @@ class Completion(Case):
         self.objects()
         rows = [
             ("", ["bridge", "port", "stats", "fdb", "filter", "set", "mirror", "worker", "config", "mdb",
-                  "events",
+                  "events", "capture",
                   "daemon", "nic",
                   "vm", "up", "down", "bench", "completion", "help"]),
             ("po", ["port"]),
@@ -510,6 +510,8 @@ class Completion(Case):
             ("vm run vm1 engine=q", ["engine=qemu"]),
             ("vm run --det", ["--detach"]),
             ("vm stop vm1 w", ["wait="]),
+            ("capture ", ["run", "br0", "br1", "vm1", "up"]),
+            ("capture vm1 --dr", ["--drops"]),
             ("port ", ["add", "set", "del", "show"]),
             ("port s", ["set", "show"]),
             ("port del ", ["vm1", "up"]),

@@ -101,6 +101,33 @@ static const struct port_ops memory_ops = {
 	.rx_arm = memory_rx_arm,
 };
 
+int
+memory_port_start(void **state)
+{
+	struct datapath_options options = {.idle_us = 50};
+	cpu_set_t cpus;
+	struct err err;
+
+	(void)state;
+	sched_getaffinity(0, sizeof(cpus), &cpus);
+	for (unsigned c = 0; c < CPU_SETSIZE && options.cpu_count < 2; c++)
+		if (CPU_ISSET(c, &cpus))
+			options.cpus[options.cpu_count++] = (uint16_t)c;
+	if (datapath_start(&options, &err)) {
+		fprintf(stderr, "%s\n", err.text);
+		return -1;
+	}
+	return 0;
+}
+
+int
+memory_port_stop(void **state)
+{
+	(void)state;
+	datapath_stop();
+	return 0;
+}
+
 struct memory_port *
 memory_port_create(const char *name, unsigned queues)
 {

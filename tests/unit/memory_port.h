@@ -24,6 +24,10 @@ struct memory_port {
 	unsigned taken_count[PORT_QUEUES_MAX];
 };
 
+/* cmocka group fixtures: two workers, or one where the machine has one CPU. */
+int memory_port_start(void **state);
+int memory_port_stop(void **state);
+
 struct memory_port *memory_port_create(const char *name, unsigned queues);
 /* After datapath_port_del(). */
 void memory_port_destroy(struct memory_port *mp);

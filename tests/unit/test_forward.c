@@ -140,33 +140,6 @@ await_received(unsigned port, uint64_t count)
 }
 
 static int
-start(void **state)
-{
-	struct datapath_options options = {.idle_us = 50};
-	cpu_set_t cpus;
-	struct err err;
-
-	(void)state;
-	sched_getaffinity(0, sizeof(cpus), &cpus);
-	for (unsigned c = 0; c < CPU_SETSIZE && options.cpu_count < 2; c++)
-		if (CPU_ISSET(c, &cpus))
-			options.cpus[options.cpu_count++] = (uint16_t)c;
-	if (datapath_start(&options, &err)) {
-		print_error("%s\n", err.text);
-		return -1;
-	}
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	datapath_stop();
-	return 0;
-}
-
-static int
 setup(void **state)
 {
 	struct bridge_settings b = {.fdb_capacity = 1024, .ageing_s = 300};
@@ -1521,5 +1494,5 @@ main(void)
 		TEST(test_move_armed),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, memory_port_start, memory_port_stop);
 }

@@ -33,7 +33,7 @@
 
 #define LINE_MAX_BYTES (1u << 20)
 #define PATIENCE_MS    300
-#define ANSWER_MS      5000
+#define ANSWER_MS      20000
 
 static struct {
 	char directory[64], path[108];
