@@ -56,8 +56,9 @@ read_kind(const struct nlattr *info, struct link_state *state)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, info) if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
-		copy_text(state->kind, sizeof(state->kind), a);
+	mnl_attr_for_each_nested (a, info)
+		if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
+			copy_text(state->kind, sizeof(state->kind), a);
 }
 
 static void
@@ -71,8 +72,7 @@ read_link(const struct nlmsghdr *message, struct link_state *state)
 	state->ifindex = info->ifi_index;
 	state->up = info->ifi_flags & IFF_UP;
 	state->running = state->up && info->ifi_flags & IFF_RUNNING;
-	mnl_attr_for_each(a, message, sizeof(*info))
-	{
+	mnl_attr_for_each (a, message, sizeof(*info)) {
 		switch (mnl_attr_get_type(a)) {
 		case IFLA_MTU:
 			state->mtu = mnl_attr_get_u32(a);
@@ -141,9 +141,9 @@ read_messages(const struct nlmsghdr *message, int left)
 
 		if (message->nlmsg_type != RTM_NEWLINK && message->nlmsg_type != RTM_DELLINK)
 			continue;
-		mnl_attr_for_each(
-			a, message, sizeof(*info)) if (mnl_attr_get_type(a) == IFLA_IFNAME)
-			copy_text(name, sizeof(name), a);
+		mnl_attr_for_each (a, message, sizeof(*info))
+			if (mnl_attr_get_type(a) == IFLA_IFNAME)
+				copy_text(name, sizeof(name), a);
 		touch(info->ifi_index, name);
 	}
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <inttypes.h>
 #include <linux/capability.h>
 
 #include "control/giver.h"
@@ -60,13 +61,13 @@ void
 rights_tick(void)
 {
 	char name[40];
-	unsigned times;
-	int number;
+	struct confine_refusal refusal;
 
-	while ((number = confine_refused(&times)) >= 0) {
-		confine_call_name(number, name, sizeof(name));
-		log_error("system call %s (number %d) was refused, %u times: this daemon was not "
-			  "meant to make it; please report it (--no-confine allows all)",
-			name, number, times);
+	while (confine_refused(&refusal)) {
+		confine_call_name(refusal.number, name, sizeof(name));
+		log_error("system call %s (number %d, second argument %#" PRIx64
+			  ") was refused, %u times: this daemon was not meant to make it; please "
+			  "report it (--no-confine allows all)",
+			name, refusal.number, refusal.argument, refusal.times);
 	}
 }

@@ -292,7 +292,7 @@ port_eth_status(const struct port *port, struct port_eth_status *status)
 	if (rte_eth_dev_info_get(eth->device.id, &info) == 0)
 		snprintf(status->driver, sizeof(status->driver), "%s", info.driver_name);
 	if (eth->device.type->own_mac)
-		status->deleted = !if_indextoname(info.if_index, name);
+		status->deleted = !if_indextoname(info.if_index, name) && errno == ENXIO;
 	status->accepts = atomic_load(&port->accepts);
 }
 

@@ -75,6 +75,7 @@ static const int deadly[] = {SYS_execve, SYS_execveat, SYS_ptrace, SYS_process_v
 	SYS_pidfd_getfd, SYS_seccomp};
 
 static atomic_uint refused[CALLS];
+static atomic_uint_fast64_t refused_argument[CALLS];
 
 /* ---- capabilities ---- */
 
@@ -166,24 +167,29 @@ on_sigsys(int signal, siginfo_t *info, void *context)
 	if (info->si_code == SI_TKILL && info->si_pid == getpid()) {
 		keep_capabilities(0);
 	} else if (info->si_code == CODE_SECCOMP) {
-		if (info->si_syscall >= 0 && info->si_syscall < CALLS)
+		if (info->si_syscall >= 0 && info->si_syscall < CALLS) {
+			atomic_store(&refused_argument[info->si_syscall],
+				(uint64_t)machine->uc_mcontext.gregs[REG_RSI]);
 			atomic_fetch_add(&refused[info->si_syscall], 1);
+		}
 		machine->uc_mcontext.gregs[REG_RAX] =
 			info->si_syscall > NEWEST_CALL ? -ENOSYS : -EPERM;
 	}
 	errno = saved;
 }
 
-int
-confine_refused(unsigned *times)
+bool
+confine_refused(struct confine_refusal *refusal)
 {
 	for (int i = 0; i < CALLS; i++) {
 		if (!atomic_load_explicit(&refused[i], memory_order_relaxed))
 			continue;
-		*times = atomic_exchange(&refused[i], 0);
-		return i;
+		refusal->number = i;
+		refusal->times = atomic_exchange(&refused[i], 0);
+		refusal->argument = atomic_load(&refused_argument[i]);
+		return true;
 	}
-	return -1;
+	return false;
 }
 
 void

@@ -19,6 +19,7 @@
 #ifndef LIB_CONFINE_H
 #define LIB_CONFINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/err.h"
@@ -27,11 +28,14 @@
 /* 0 or negative errno; on failure some of it may have been done: the caller ends the process. */
 int confine(const struct needs *const *needs, size_t count, struct err *err);
 
-/*
- * Which call was refused since the last time: its number (*times of it), or -1 when there was none.
- * Any thread; wait-free.
- */
-int confine_refused(unsigned *times);
+struct confine_refusal {
+	int number;
+	unsigned times;
+	uint64_t argument; /* the second one, of the last time: what an ioctl(2) asks for */
+};
+
+/* A call that was refused since the last time it was told; false: none.  Any thread; wait-free. */
+bool confine_refused(struct confine_refusal *refusal);
 /* "ptrace"; "?" for a number that the library does not know.  Not for signal handlers. */
 void confine_call_name(int number, char *text, size_t size);
 
