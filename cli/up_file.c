@@ -10,7 +10,7 @@
 #include "api/schema.h"
 #include "cli/up_file.h"
 
-#define SECTION_NAMES "bridges, sets, ports, fdb, filters and vms"
+#define SECTION_NAMES "bridges, sets, ports, fdb, filters, mirrors and vms"
 
 /* In the order in which they are made. */
 static const struct section {
@@ -22,6 +22,7 @@ static const struct section {
 	{"ports", "port.add", false},
 	{"fdb", "fdb.add", true},
 	{"filters", "filter.add", true},
+	{"mirrors", "mirror.add", false},
 	{"vms", NULL, false},
 };
 
@@ -51,17 +52,34 @@ set_members(const json_t *addresses, struct err *err)
 	return NULL;
 }
 
+/* Is it the name of a port that a virtual machine brings? */
+static bool
+is_machines_port(const struct up_file *f, const char *port)
+{
+	for (unsigned i = 0; port && i < f->object_count; i++) {
+		const char *name = json_string_value(json_object_get(f->objects[i].params, "name"));
+
+		if (strcmp(f->objects[i].method, "port.add") == 0 && strcmp(name, port) == 0)
+			return false;
+	}
+	return port;
+}
+
 /* Is it about a port that a virtual machine brings? */
 static bool
-is_late(const struct up_file *f, const json_t *params)
+is_late(const struct up_file *f, const struct up_object *object)
 {
-	const json_t *port = json_object_get(params, "port");
+	struct mirror_config mirror;
+	bool late;
 
-	for (unsigned i = 0; i < f->object_count; i++)
-		if (strcmp(f->objects[i].method, "port.add") == 0 &&
-			json_equal(json_object_get(f->objects[i].params, "name"), port))
-			return false;
-	return port;
+	if (strcmp(object->method, "mirror.add") != 0 ||
+		schema_load(&noun_mirror, &mirror, object->params, false, NULL))
+		return is_machines_port(
+			f, json_string_value(json_object_get(object->params, "port")));
+	late = is_machines_port(f, mirror.to);
+	for (unsigned i = 0; i < mirror.from.count; i++)
+		late |= is_machines_port(f, mirror.from.names[i]);
+	return late;
 }
 
 static int
@@ -92,7 +110,7 @@ add_object(struct up_file *f, const struct section *section, const char *name, j
 	json_decref(params);
 	if (r)
 		return document_prefix(&f->document, line, err);
-	object->late = is_late(f, object->params);
+	object->late = is_late(f, object);
 	f->object_count++;
 	return 0;
 }

@@ -95,6 +95,9 @@ sets:
   none: []
 ports:
   p: {{type: "null", bridge: br0, trunks: [1, 5]}}
+  watcher: {{type: "null", bridge: br0}}
+mirrors:
+  m1: {{bridge: br0, from: vm1.0, to: watcher}}
 fdb:
   - {{bridge: br0, mac: "52:54:00:00:00:07", port: p}}
   - {{bridge: br0, mac: "52:54:00:00:00:08", port: vm1.0, vlan: 5}}
@@ -105,10 +108,11 @@ vms:{vms}""")
         self.bench.cleanup.add(lambda: self.patchbay("down", file, "wait=0", check=False))
         done = self.patchbay("up", file)
         for word in ("add set some", "add rule 10 of port p", "add rule 10 of port vm1.0",
-                     "add address 52:54:00:00:00:08 of bridge br0"):
+                     "add mirror m1", "add address 52:54:00:00:00:08 of bridge br0"):
             self.assertIn(word, done.stdout)
         self.assertEqual(self.patchbay("up", file).stdout, "no changes\n")
         self.assertEqual(self.rules(), ["p", "vm1.0"])
+        self.assertEqual(self.rows("mirror", "show")[0]["from"], "vm1.0")
         self.assertEqual(self.rows("set", "show", "some")[0]["count"], 2)
         self.assertEqual(self.rows("port", "show", "vm1.0")[0]["owner"], "vm:vm1")
         self.assertEqual(len(self.rows("fdb", "show", "br0")), 2)
