@@ -3,7 +3,7 @@
 
 import json
 
-from harness.hardware import virtualised
+from harness.hardware import virtualised_at_length
 from harness.machine import KILLED
 from harness.vm import APPEND
 from harness.vm_case import VmCase
@@ -15,7 +15,7 @@ MB = 1 << 20
 KEPT = 50 * MB
 
 
-@virtualised
+@virtualised_at_length
 class Ends(VmCase):
     """How a virtual machine ends, and that nothing is left of it."""
 
@@ -55,7 +55,7 @@ class Ends(VmCase):
         self.check(vm, KILL, "killed")
 
 
-@virtualised
+@virtualised_at_length
 class Memory(VmCase):
     """No network: only as much memory as was asked for, wherever it lies."""
 

@@ -4,7 +4,7 @@
 import time
 
 from harness.case import TestCase
-from harness.hardware import virtualised
+from harness.hardware import virtualised_at_length
 from harness.vm_pair import VmPair
 from harness.wait import PATIENCE, wait_until
 
@@ -24,7 +24,7 @@ def share(values, part):
     return values[min(len(values) - 1, int(len(values) * part))]
 
 
-@virtualised
+@virtualised_at_length
 class Death(TestCase):
     @classmethod
     def set_up_class(cls, bench):

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest
 
 from harness import nested_image, tap
 from harness.case import TestCase, requires_root, scratch_root
@@ -128,3 +129,11 @@ def virtualised(cls):
     members |= {"set_up_class": classmethod(set_up_class), "__module__": cls.__module__,
                 "__doc__": cls.__doc__}
     return requires_root(type(cls.__name__, (TestCase,), members))
+
+
+def virtualised_at_length(cls):
+    """The same, for classes whose guests take minutes in an outer machine and hang there now and then."""
+    if probe()[0] or os.environ.get("PATCHBAY_OUTER") == "all":
+        return virtualised(cls)
+    return unittest.skip("KVM does not run ordinary kernels here; in an outer machine with "
+                         "PATCHBAY_OUTER=all")(requires_root(cls))
