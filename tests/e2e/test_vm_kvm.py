@@ -13,7 +13,7 @@ import signal
 import time
 
 from harness.case import TestCase
-from harness.hardware import virtualised
+from harness.hardware import virtualised_at_length
 from harness.process import run
 from harness.vm_pair import VmPair, lost, sockets
 from harness.wait import PATIENCE, wait_until
@@ -27,7 +27,7 @@ BUSY = re.compile(r"hrtimer: interrupt took|clocksource|sched_clock|rcu.*stall|t
                   r"random: crng|Unstable clock")
 
 
-@virtualised
+@virtualised_at_length
 class Guests(TestCase):
     """One pair for all of them."""
 
