@@ -164,6 +164,35 @@ memory_port_destroy(struct memory_port *mp)
 	free(mp);
 }
 
+int
+memory_ports_add(struct memory_port **ports, unsigned count, unsigned *bridge)
+{
+	struct bridge_settings b = {.fdb_capacity = 1024, .ageing_s = 300};
+	int r = datapath_bridge_add(&b, bridge, NULL);
+	char name[16];
+
+	for (unsigned p = 0; p < count && !r; p++) {
+		struct port_settings s = {.bridge = (int)*bridge, .mac_limit = UINT32_MAX};
+
+		snprintf(name, sizeof(name), "p%u", p);
+		ports[p] = memory_port_create(name, 1);
+		r = datapath_port_add(&ports[p]->port, &s, NULL);
+	}
+	return r;
+}
+
+int
+memory_ports_del(struct memory_port **ports, unsigned count, unsigned bridge)
+{
+	for (unsigned p = 0; p < count; p++) {
+		if (!ports[p])
+			continue;
+		datapath_port_del(&ports[p]->port);
+		memory_port_destroy(ports[p]);
+	}
+	return datapath_bridge_del(bridge);
+}
+
 void
 memory_port_put_offload(struct memory_port *mp, unsigned queue, const void *bytes, uint32_t len,
 	const struct frame *meta)

@@ -32,6 +32,11 @@ struct memory_port *memory_port_create(const char *name, unsigned queues);
 /* After datapath_port_del(). */
 void memory_port_destroy(struct memory_port *mp);
 
+/* A bridge with `count` ports of one queue, which may bring any number of addresses; 0 or -errno. */
+int memory_ports_add(struct memory_port **ports, unsigned count, unsigned *bridge);
+/* And away; a port that is NULL is gone already. */
+int memory_ports_del(struct memory_port **ports, unsigned count, unsigned bridge);
+
 void memory_port_put(struct memory_port *mp, unsigned queue, const void *bytes, uint32_t len);
 /* As above with the offload fields of `meta`. */
 void memory_port_put_offload(struct memory_port *mp, unsigned queue, const void *bytes,

@@ -142,30 +142,15 @@ await_received(unsigned port, uint64_t count)
 static int
 setup(void **state)
 {
-	struct bridge_settings b = {.fdb_capacity = 1024, .ageing_s = 300};
-	char name[8];
-
 	(void)state;
-	assert_int_equal(datapath_bridge_add(&b, &bridge, NULL), 0);
-	for (unsigned p = 0; p < PORTS; p++) {
-		struct port_settings s = plain_settings();
-
-		snprintf(name, sizeof(name), "p%u", p);
-		ports[p] = memory_port_create(name, 1);
-		assert_int_equal(datapath_port_add(&ports[p]->port, &s, NULL), 0);
-	}
-	return 0;
+	return memory_ports_add(ports, PORTS, &bridge);
 }
 
 static int
 teardown(void **state)
 {
 	(void)state;
-	for (unsigned p = 0; p < PORTS; p++) {
-		datapath_port_del(&ports[p]->port);
-		memory_port_destroy(ports[p]);
-	}
-	assert_int_equal(datapath_bridge_del(bridge), 0);
+	assert_int_equal(memory_ports_del(ports, PORTS, bridge), 0);
 	return 0;
 }
 

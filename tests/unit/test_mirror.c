@@ -154,11 +154,7 @@ teardown_ports(void **state)
 {
 	(void)state;
 	assert_int_equal(datapath_mirror_set(0, NULL, roles, NULL), 0);
-	for (unsigned p = 0; p < PORTS; p++) {
-		datapath_port_del(&ports[p]->port);
-		memory_port_destroy(ports[p]);
-	}
-	assert_int_equal(datapath_bridge_del(bridge), 0);
+	assert_int_equal(memory_ports_del(ports, PORTS, bridge), 0);
 	return 0;
 }
 

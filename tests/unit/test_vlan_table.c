@@ -283,31 +283,13 @@ test_every_mode_and_form(void **state)
 static int
 setup(void **state)
 {
-	struct bridge_settings b = {.fdb_capacity = 1024, .ageing_s = 300};
-	char name[8];
-
-	if (memory_port_start(state) || datapath_bridge_add(&b, &bridge, NULL))
-		return -1;
-	for (unsigned p = 0; p < PORTS; p++) {
-		struct port_settings s = {.bridge = (int)bridge, .mac_limit = UINT32_MAX};
-
-		snprintf(name, sizeof(name), "p%u", p);
-		ports[p] = memory_port_create(name, 1);
-		if (datapath_port_add(&ports[p]->port, &s, NULL))
-			return -1;
-	}
-	return 0;
+	return memory_port_start(state) || memory_ports_add(ports, PORTS, &bridge) ? -1 : 0;
 }
 
 static int
 teardown(void **state)
 {
-	for (unsigned p = 0; p < PORTS; p++) {
-		datapath_port_del(&ports[p]->port);
-		memory_port_destroy(ports[p]);
-	}
-	datapath_bridge_del(bridge);
-	return memory_port_stop(state);
+	return memory_ports_del(ports, PORTS, bridge) | memory_port_stop(state);
 }
 
 int
